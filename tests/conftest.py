@@ -1,0 +1,39 @@
+"""Where the data and the models for tests are, and a cache that all tests of a run share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _folder(variable: str, default: str) -> Path:
+    path = Path(os.environ.get(variable) or ROOT.parent / "shared" / default).resolve()
+    if not path.is_dir():
+        reason = f"{variable} names no folder ({path}); it holds pictures and models that cannot be shipped"
+        if os.environ.get("CI"):
+            pytest.fail(f"{reason}; in CI it must be there")
+        pytest.skip(reason)
+    return path
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder with lfw/, ytf/, clips/ and people/."""
+    return _folder("FACESET_DATA", "data")
+
+
+@pytest.fixture(scope="session")
+def models_dir() -> Path:
+    """The folder with the ONNX files used as foreign models."""
+    return _folder("FACESET_MODELS", "models")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Converted models go to one temporary cache, so that tests neither use nor fill the user's own."""
+    if "FACESET_CACHE" not in os.environ:
+        os.environ["FACESET_CACHE"] = str(tmp_path_factory.mktemp("cache"))
