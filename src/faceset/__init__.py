@@ -1,0 +1,65 @@
+"""Many faces of one person in, one compact template out; two templates compare in constant time.
+
+>>> import faceset
+>>> "Recognizer" in dir(faceset)
+True
+
+The public names are resolved on first use: importing the package loads neither NumPy nor OpenCV nor ONNX Runtime.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+logging.getLogger("faceset").addHandler(logging.NullHandler())
+
+if TYPE_CHECKING:
+    from faceset.errors import FacesetError as FacesetError
+    from faceset.gallery import Gallery as Gallery
+    from faceset.recognizer import EnrollReport as EnrollReport
+    from faceset.recognizer import Recognizer as Recognizer
+    from faceset.scoring import similarity as similarity
+    from faceset.templates import load_template as load_template
+    from faceset.templates import save_template as save_template
+    from faceset.types import Candidate as Candidate
+    from faceset.types import Decision as Decision
+    from faceset.types import Face as Face
+    from faceset.types import FaceSet as FaceSet
+    from faceset.types import Frame as Frame
+    from faceset.types import Match as Match
+    from faceset.types import Template as Template
+
+_HOMES = {
+    "Candidate": "types",
+    "Decision": "types",
+    "EnrollReport": "recognizer",
+    "Face": "types",
+    "FaceSet": "types",
+    "FacesetError": "errors",
+    "Frame": "types",
+    "Gallery": "gallery",
+    "Match": "types",
+    "Recognizer": "recognizer",
+    "Template": "types",
+    "load_template": "templates",
+    "save_template": "templates",
+    "similarity": "scoring",
+}
+
+__all__ = sorted([*_HOMES, "__version__"])  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'faceset' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"faceset.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

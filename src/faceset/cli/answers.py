@@ -1,0 +1,109 @@
+"""``faceset template`` and ``faceset verify``: one template, and a yes or no."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from faceset.cli import options
+from faceset.cli.output import check_format, emit, print_json, remark
+from faceset.cli.progress import Bar
+
+if TYPE_CHECKING:
+    from faceset.types import Template
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``app``."""
+    app.command()(template)
+    app.command()(verify)
+
+
+def template(
+    source: Annotated[str, typer.Argument(metavar="SRC", help="Picture, video, folder or stream URL of one person.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write it: .npz or .json.")],
+    detector: options.Detector = options.DEFAULT_DETECTOR,
+    embedder: options.EmbedderName = options.DEFAULT_EMBEDDER,
+    aggregator: options.AggregatorName = None,
+    fps: options.Fps = options.DEFAULT_FPS,
+    as_json: options.AsJson = False,
+    as_csv: options.AsCsv = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Make one template of the person in SRC and write it to a file.
+
+    Example: faceset template grace.mp4 -o grace.npz
+    """
+    from faceset.templates import check_template_path, save_template
+
+    check_format(as_json, as_csv)
+    check_template_path(output)
+    recognizer = options.recognizer(detector=detector, embedder=embedder, aggregator=aggregator, fps=fps)
+    with Bar("reading", quiet=quiet) as bar:
+        made = recognizer.template(source, progress=bar)
+    save_template(made, output)
+    for sentence in made.left_out:
+        remark(sentence, quiet=quiet)
+    if as_json:
+        summary = {k: v for k, v in made.to_dict().items() if k != "vector"}
+        print_json({"file": str(output), **summary})
+        return
+    records = [
+        {"media": f.media, "frame": f.frame, "time": f.time, "score": float(f.score), "weight": float(w)}
+        for f, w in zip(made.faces, made.weights, strict=True)
+    ]
+    if as_csv:
+        emit(as_json=False, as_csv=True, title="", records=records, columns=["media", "frame", "time", "score", "weight"])
+        return
+    typer.echo(
+        f"{output}: {len(made)} {'face' if len(made) == 1 else 'faces'}, aggregator {made.aggregator}, "
+        f"consistency {made.consistency:.3f}, embedder {made.model_id}"
+    )
+
+
+def verify(
+    a: Annotated[str, typer.Argument(metavar="A", help="Picture, video, folder, stream URL or template file.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The same, for the second person.")],
+    detector: options.Detector = options.DEFAULT_DETECTOR,
+    embedder: options.EmbedderName = options.DEFAULT_EMBEDDER,
+    aggregator: options.AggregatorName = None,
+    fps: options.Fps = options.DEFAULT_FPS,
+    threshold: options.ThresholdValue = None,
+    as_json: options.AsJson = False,
+    as_csv: options.AsCsv = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Say whether A and B show the same person. Exit code 0: yes, 1: no.
+
+    Example: faceset verify a.mp4 b.mp4
+    """
+    check_format(as_json, as_csv)
+    recognizer = options.recognizer(
+        detector=detector, embedder=embedder, aggregator=aggregator, fps=fps, threshold=threshold
+    )
+    with Bar("reading", quiet=quiet) as bar:
+        decision = recognizer.compare(_source(a), _source(b), progress=bar)
+    for sentence in decision.left_out:
+        remark(sentence, quiet=quiet)
+    record = decision.to_dict()
+    if as_json or as_csv:
+        columns = ["same", "score", "threshold", "threshold_source", "faces", "aggregator", "model_id"]
+        emit(as_json=as_json, as_csv=as_csv, title="", records=[record], columns=columns, document=record)
+    else:
+        answer = "same person" if decision.same else "different people"
+        sign = ">=" if decision.same else "<"
+        typer.echo(
+            f"{answer}: score {decision.score:.3f} {sign} threshold {decision.threshold:.3f} "
+            f"({decision.threshold_source}); {decision.faces[0]} against {decision.faces[1]} faces"
+        )
+    if not decision.same:
+        raise typer.Exit(1)
+
+
+def _source(text: str) -> str | Template:
+    """A template file is read; anything else is media."""
+    from faceset.templates import is_template_path, load_template
+
+    return load_template(Path(text)) if is_template_path(Path(text)) else text

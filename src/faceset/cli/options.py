@@ -1,0 +1,57 @@
+"""Options that several commands share, and how they become a Recognizer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from faceset.recognizer import Recognizer
+
+GalleryFile = Annotated[Path, typer.Option("--gallery", "-g", help="The gallery file (SQLite).")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no remarks on standard error.")]
+Detector = Annotated[str, typer.Option(help="Face detector: mtcnn, hog or yunet.", rich_help_panel="Models")]
+EmbedderName = Annotated[
+    str,
+    typer.Option("--embedder", help="Embedder: a name of `faceset models list`, or a manifest.", rich_help_panel="Models"),
+]
+AggregatorName = Annotated[
+    str | None,
+    typer.Option("--aggregator", help="How faces become one template (default: mean).", rich_help_panel="Models"),
+]
+Fps = Annotated[
+    float | None, typer.Option(help="Frames a second to look at in a video; 0 looks at every frame.", min=0.0)
+]
+ThresholdValue = Annotated[
+    float | None, typer.Option("--threshold", help="Accept from this score on (default: the embedder's own).")
+]
+
+DEFAULT_FPS = 5.0
+DEFAULT_DETECTOR = "mtcnn"
+DEFAULT_EMBEDDER = "dlib-resnet"
+
+
+def recognizer(
+    *,
+    detector: str = DEFAULT_DETECTOR,
+    embedder: str = DEFAULT_EMBEDDER,
+    aggregator: str | None = None,
+    fps: float | None = DEFAULT_FPS,
+    threshold: float | None = None,
+    keep_crops: bool = False,
+) -> Recognizer:
+    """The Recognizer that the shared options describe."""
+    from faceset.recognizer import Recognizer
+
+    return Recognizer(
+        detector=detector,
+        embedder=embedder,
+        aggregator=aggregator,
+        fps=fps or None,
+        threshold=threshold,
+        keep_crops=keep_crops,
+    )

@@ -1,0 +1,450 @@
+"""The whole way: media in, templates, decisions and matches out. Each step can be called alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from faceset import aggregation, detection, media, people, scoring
+from faceset.aggregation import Aggregator
+from faceset.detection.landmarks import Dlib5
+from faceset.embedding import Embedder
+from faceset.errors import (
+    DuplicateMediaError,
+    EmbedderMismatchError,
+    InputError,
+    ManyPeopleError,
+    MediaError,
+    NoFaceError,
+    ThresholdError,
+)
+from faceset.gallery import Gallery
+from faceset.media import Media, Source
+from faceset.pipeline import Pipeline
+from faceset.scoring import Threshold
+from faceset.tracking import TrackerOptions
+from faceset.types import Candidate, Decision, FaceSet, Floats, Match, ProgressCallback, Template
+
+log = logging.getLogger("faceset")
+
+DEFAULT_FPS = 5.0
+
+
+@dataclass(frozen=True)
+class EnrollReport:
+    """What an enrolment did.
+
+    Attributes:
+        name: the person.
+        added: names of the media that were added.
+        already: names of the media that were enrolled before, under this name.
+        refused: a sentence for every medium that was not used, and why.
+        left_out: a sentence for every other person seen in the media that were used.
+        faces: number of faces the person's template now stands on.
+        looks_like: people enrolled before whom a newcomer resembles at or above the threshold, most alike first.
+    """
+
+    name: str
+    added: tuple[str, ...]
+    already: tuple[str, ...]
+    refused: tuple[str, ...]
+    left_out: tuple[str, ...]
+    faces: int
+    looks_like: tuple[Candidate, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "name": self.name,
+            "added": list(self.added),
+            "already": list(self.already),
+            "refused": list(self.refused),
+            "left_out": list(self.left_out),
+            "faces": self.faces,
+            "looks_like": [c.to_dict() for c in self.looks_like],
+        }
+
+
+@dataclass
+class _Seen:
+    """What was seen in one medium: its face sets by person, or the reason why nothing was."""
+
+    medium: Media
+    persons: list[list[FaceSet]]
+    problem: str | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(f"{self.medium.name}: {note}" for note in self.medium.report.notes)
+
+
+class Recognizer:
+    """Turns media into templates and answers with them. May be shared by threads.
+
+    Args:
+        detector: ``"mtcnn"`` (default), ``"hog"``, ``"yunet"``, or a :class:`~faceset.detection.base.Detector`.
+        embedder: name of an embedder (``faceset models list``), path of a manifest, or an
+            :class:`~faceset.embedding.Embedder`.
+        aggregator: name of an aggregator (:func:`faceset.aggregation.names`), or an object that is one; default
+            :data:`faceset.aggregation.DEFAULT`.
+        fps: frames a second that are looked at in a video; None looks at every frame.
+        threshold: accept when a score reaches it; default the embedder's own.
+        keep_crops: keep the aligned crop of every face in templates (for contact sheets).
+        tracker: options of the tracker; default chosen for the embedder.
+
+    Raises:
+        ModelError: a model cannot be found, read or used.
+        InputError: an unknown name, or parts that do not fit together.
+
+    >>> import faceset
+    >>> faceset.Recognizer().aggregator.name
+    'mean'
+    """
+
+    def __init__(
+        self,
+        *,
+        detector: str | detection.Detector = "mtcnn",
+        embedder: str | Embedder = "dlib-resnet",
+        aggregator: str | Aggregator | None = None,
+        fps: float | None = DEFAULT_FPS,
+        threshold: float | None = None,
+        keep_crops: bool = False,
+        tracker: TrackerOptions | None = None,
+    ) -> None:
+        self.detector = detection.get(detector) if isinstance(detector, str) else detector
+        self.embedder = Embedder.load(embedder) if isinstance(embedder, str) else embedder
+        if aggregator is None:
+            aggregator = aggregation.DEFAULT
+        self.aggregator = aggregation.get(aggregator) if isinstance(aggregator, str) else aggregator
+        self.fps = fps
+        manifest = self.embedder.manifest
+        self._threshold: Threshold | None
+        try:
+            self._threshold = scoring.threshold_for(manifest.threshold, manifest.threshold_source, threshold)
+        except ThresholdError:
+            self._threshold = None
+        if tracker is None:
+            tracker = TrackerOptions(same_score=manifest.threshold)
+        landmarker = Dlib5() if self.embedder.geometry.scheme == "dlib5" else None
+        self.pipeline = Pipeline(self.detector, landmarker, self.embedder, keep_crops=keep_crops, tracker=tracker)
+
+    @property
+    def model_id(self) -> str:
+        """Id of the embedder; templates of another one are refused."""
+        return self.embedder.model_id
+
+    @property
+    def threshold(self) -> Threshold:
+        """The threshold in use, with its source.
+
+        Raises:
+            ThresholdError: the embedder has none and none was given.
+        """
+        if self._threshold is None:
+            manifest = self.embedder.manifest
+            return scoring.threshold_for(manifest.threshold, manifest.threshold_source, None)
+        return self._threshold
+
+    # ------------------------------------------------------------------------------------------------ the steps
+
+    def face_sets(self, source: Source, *, progress: ProgressCallback | None = None) -> Iterator[FaceSet]:
+        """Every person and shot of a source as one :class:`~faceset.types.FaceSet`, each as soon as its track ends.
+
+        Raises:
+            MediaError: the source cannot be read.
+        """
+        for medium in media.find_media(source):
+            yield from self._face_sets(medium, progress)
+
+    def aggregate(self, sets: Sequence[FaceSet]) -> Template:
+        """One template over all faces of ``sets``, which are taken to be one person."""
+        return aggregation.aggregate_set(self.aggregator, sets)
+
+    def template(self, source: Source, *, progress: ProgressCallback | None = None) -> Template:
+        """One template of the one person in ``source``.
+
+        Others in the source are left out by the rules of :mod:`faceset.people`, and ``Template.left_out`` says whom.
+
+        Raises:
+            MediaError: the source cannot be read.
+            NoFaceError: no face was found.
+            ManyPeopleError: several people were seen, and nothing says who is meant.
+        """
+        single, seen, notes = self._look(source, progress)
+        bound = self._same_person_score()
+        known = [sets for one in seen if people.is_sure(one.persons) for sets in one.persons]
+        reference = people.centre([s for sets in known for s in sets]) if known else None
+        chosen: list[FaceSet] = []
+        reasons: list[str] = []
+        for one in seen:
+            notes += one.notes
+            if one.problem is not None:
+                reasons.append(one.problem)
+                continue
+            choice = people.choose(one.persons, bound, reference)
+            chosen += choice.sets
+            notes += choice.left_out
+            if choice.reason is not None:
+                reasons.append(choice.reason)
+        if not chosen:
+            several = any(len(one.persons) > 1 for one in seen)
+            self._nothing_usable(source, reasons, single, several=several)
+        return dataclasses.replace(self.aggregate(chosen), left_out=(*notes, *reasons))
+
+    # ----------------------------------------------------------------------------------------------- the answers
+
+    def compare(
+        self, a: Source | Template, b: Source | Template, *, progress: ProgressCallback | None = None
+    ) -> Decision:
+        """Whether two sources (or templates) show the same person.
+
+        Raises:
+            EmbedderMismatchError: a template of another embedder.
+            ThresholdError: no threshold is known.
+            FacesetError: see :meth:`template`.
+        """
+        threshold = self.threshold
+        first, second = (x if isinstance(x, Template) else self.template(x, progress=progress) for x in (a, b))
+        for template in (first, second):
+            self._check_id(template.model_id, "a template")
+        names = dict.fromkeys((first.aggregator, second.aggregator))
+        return Decision(
+            score=scoring.similarity(first, second),
+            threshold=threshold.value,
+            threshold_source=threshold.source,
+            faces=(len(first), len(second)),
+            model_id=self.model_id,
+            aggregator="/".join(names),
+            left_out=first.left_out + second.left_out,
+        )
+
+    def identify(
+        self,
+        gallery: Gallery,
+        source: Source | Template,
+        *,
+        k: int = 5,
+        progress: ProgressCallback | None = None,
+    ) -> Iterator[Match]:
+        """Who is in ``source``: one :class:`~faceset.types.Match` per track, each as soon as the track ends.
+
+        The answer is an iterator, so that it works on a stream without end; ``list()`` collects it.
+
+        Args:
+            gallery: whom to look for.
+            source: media, or one template.
+            k: number of candidates each match lists.
+            progress: called after every batch of frames.
+
+        Raises:
+            InputError: k is below 1.
+            EmbedderMismatchError: the gallery or the template is of another embedder.
+            ThresholdError: no threshold is known.
+            MediaError: the source cannot be read.
+        """
+        if k < 1:
+            raise InputError(f"k must be at least 1, but got {k}")
+        threshold = self.threshold
+        if gallery.model_id is not None:
+            self._check_id(gallery.model_id, f"the gallery {gallery.path}")
+        if isinstance(source, Template):
+            self._check_id(source.model_id, "a template")
+            return iter([self._match(gallery, source, k, threshold, _template_span(source))])
+        return self._identify(gallery, media.find_media(source), k, threshold, progress)
+
+    def enroll(
+        self, gallery: Gallery, name: str, source: Source, *, progress: ProgressCallback | None = None
+    ) -> EnrollReport:
+        """Add everything in ``source`` to the person ``name``, who is created when new.
+
+        Each medium is written in its own transaction as soon as it is understood, so an interruption loses nothing
+        that was finished. Media that show several people wait until the others are in.
+
+        Raises:
+            NoFaceError, ManyPeopleError, MediaError: not one medium could be used; the message says why.
+            DuplicateMediaError: every medium is enrolled already, under another name.
+            EmbedderMismatchError: the gallery is of another embedder.
+            GalleryError: the gallery cannot be written.
+        """
+        if gallery.model_id is not None:
+            self._check_id(gallery.model_id, f"the gallery {gallery.path}")
+        found = media.scan(source)
+        work = _Enrolment(self, gallery, name, newcomer=name not in gallery)
+        work.refused += found.skipped
+        waiting: list[_Seen] = []
+        for medium in found.media:
+            if work.is_held(medium):
+                continue
+            seen = self._see(medium, progress, single=len(found.media) == 1)
+            if seen.problem is not None:
+                work.refused.append(seen.problem)
+            elif people.is_sure(seen.persons):
+                work.add(seen)
+            else:
+                waiting.append(seen)
+        for seen in waiting:
+            work.add(seen)
+        if not (work.added or work.already):
+            if work.elsewhere:
+                raise DuplicateMediaError("; ".join(work.elsewhere))
+            self._nothing_usable(source, work.refused, len(found.media) == 1, several=bool(waiting))
+        return work.report()
+
+    # ------------------------------------------------------------------------------------------------- inside
+
+    def _face_sets(self, medium: Media, progress: ProgressCallback | None) -> Iterator[FaceSet]:
+        return self.pipeline.face_sets(medium, fps=self.fps, progress=progress)
+
+    def _same_person_score(self) -> float:
+        """From which score two tracks of one source are one person; without a threshold nothing is joined."""
+        return 2.0 if self._threshold is None else self._threshold.value
+
+    def _check_id(self, model_id: str, what: str) -> None:
+        if model_id != self.model_id:
+            raise EmbedderMismatchError(
+                f"{what} was made with embedder {model_id}, but this recogniser uses {self.model_id}; vectors of two "
+                "embedders cannot be compared: choose the same embedder, or make it anew"
+            )
+
+    def _look(self, source: Source, progress: ProgressCallback | None) -> tuple[bool, list[_Seen], tuple[str, ...]]:
+        found = media.scan(source)
+        single = len(found.media) == 1
+        return single, [self._see(medium, progress, single=single) for medium in found.media], tuple(found.skipped)
+
+    def _see(self, medium: Media, progress: ProgressCallback | None, *, single: bool) -> _Seen:
+        """All people of a medium. One bad file among many is a problem noted; a single bad file is an error."""
+        try:
+            sets = list(self._face_sets(medium, progress))
+        except MediaError as error:
+            if single:
+                raise
+            log.warning("%s", error)
+            return _Seen(medium, [], str(error))
+        if not sets:
+            count = medium.report.frames_sampled
+            looked = "1 picture" if count == 1 else f"{count} frames"
+            return _Seen(medium, [], f"{medium.name}: no face found in {looked}")
+        return _Seen(medium, people.group_people(sets, self._same_person_score()))
+
+    def _nothing_usable(self, source: object, reasons: Sequence[str], single: bool, *, several: bool) -> None:
+        what = "" if single else f"nothing in {source} could be used: "
+        message = what + "; ".join(reasons)
+        if several:
+            raise ManyPeopleError(message)
+        raise NoFaceError(f"{message}; use a picture that shows the face larger, upright and well lit")
+
+    def _identify(
+        self,
+        gallery: Gallery,
+        found: Sequence[Media],
+        k: int,
+        threshold: Threshold,
+        progress: ProgressCallback | None,
+    ) -> Iterator[Match]:
+        for medium in found:
+            try:
+                for one in self._face_sets(medium, progress):
+                    span = {"media": one.media, "track": one.track, "shot": one.shot, "start": one.start, "end": one.end}
+                    yield self._match(gallery, self.aggregate([one]), k, threshold, span)
+            except MediaError as error:
+                if len(found) == 1:
+                    raise
+                log.warning("%s", error)
+
+    def _match(
+        self, gallery: Gallery, template: Template, k: int, threshold: Threshold, span: dict[str, Any]
+    ) -> Match:
+        (candidates,) = gallery.search([template], k, aggregator=self.aggregator)
+        best = candidates[0] if candidates else None
+        return Match(
+            name=best.name if best is not None and best.score >= threshold.value else None,
+            score=None if best is None else best.score,
+            threshold=threshold.value,
+            threshold_source=threshold.source,
+            candidates=tuple(candidates),
+            template=template,
+            **span,
+        )
+
+
+class _Enrolment:
+    """One call of :meth:`Recognizer.enroll`: what was added, and what was not and why."""
+
+    def __init__(self, recognizer: Recognizer, gallery: Gallery, name: str, *, newcomer: bool) -> None:
+        self.recognizer, self.gallery, self.name, self.newcomer = recognizer, gallery, name, newcomer
+        self.added: list[str] = []
+        self.already: list[str] = []
+        self.refused: list[str] = []
+        self.left_out: list[str] = []
+        self.elsewhere: list[str] = []
+
+    def is_held(self, medium: Media) -> bool:
+        """Whether the medium is enrolled already; noted under ``already`` or ``refused``."""
+        holder = self.gallery.holds(medium.digest) if medium.digest else None
+        if holder is None:
+            return False
+        if holder == self.name:
+            self.already.append(medium.name)
+        else:
+            reason = (
+                f"{medium.name}: this very file is enrolled as {holder!r}; a file belongs to one person: "
+                f"forget {holder!r} first if that was a mistake"
+            )
+            self.elsewhere.append(reason)
+            self.refused.append(reason)
+        return True
+
+    def add(self, seen: _Seen) -> None:
+        """Choose the person in one medium and write them, or note why not."""
+        choice = people.choose(seen.persons, self.recognizer._same_person_score(), self._reference())
+        if choice.reason is not None:
+            self.refused.append(choice.reason)
+            return
+        recognizer = self.recognizer
+        try:
+            self.gallery.add(
+                self.name,
+                choice.sets,
+                aggregator=recognizer.aggregator,
+                keep_crops=recognizer.pipeline.keep_crops,
+            )
+        except DuplicateMediaError:  # another process, or a copy of the file earlier in the same folder
+            if not self.is_held(seen.medium):
+                raise
+            return
+        self.added.append(seen.medium.name)
+        self.left_out += [*seen.notes, *choice.left_out]
+
+    def _reference(self) -> Floats | None:
+        return people.centre(self.gallery.features(self.name)) if self.name in self.gallery else None
+
+    def report(self) -> EnrollReport:
+        recognizer = self.recognizer
+        alike: tuple[Candidate, ...] = ()
+        if self.newcomer and self.added and recognizer._threshold is not None:
+            template = self.gallery.template(self.name)
+            (candidates,) = self.gallery.search([template], 6, aggregator=recognizer.aggregator)
+            bound = recognizer._threshold.value
+            alike = tuple(c for c in candidates if c.name != self.name and c.score >= bound)
+        return EnrollReport(
+            name=self.name,
+            added=tuple(self.added),
+            already=tuple(self.already),
+            refused=tuple(self.refused),
+            left_out=tuple(self.left_out),
+            faces=self.gallery.person(self.name).faces,
+            looks_like=alike,
+        )
+
+
+def _template_span(template: Template) -> dict[str, Any]:
+    """Media, track and times of a template given as a probe."""
+    times = [face.time for face in template.faces] or [0.0]
+    names = dict.fromkeys(face.media for face in template.faces)
+    return {"media": ", ".join(names), "track": 0, "shot": 0, "start": min(times), "end": max(times)}
+
+
