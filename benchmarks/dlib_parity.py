@@ -191,7 +191,9 @@ def main() -> None:
             ),
         ]
     ratio = pack_faces / max(hog_faces, 1)
-    checks.append(("default pack, times the faces of HOG (>= 1.8)", f"{pack_faces} / {hog_faces} = {ratio:.2f}x", ratio >= 1.8))
+    checks.append(
+        ("default pack, times the faces of HOG (>= 1.8)", f"{pack_faces} / {hog_faces} = {ratio:.2f}x", ratio >= 1.8)
+    )
     same = parity(reference, embedder, args.faces)
     figures["parity"] = same
     checks += [

@@ -18,9 +18,9 @@ __version__ = "0.1.0"
 logging.getLogger("faceset").addHandler(logging.NullHandler())
 
 if TYPE_CHECKING:
+    from faceset.enrolment import EnrollReport as EnrollReport
     from faceset.errors import FacesetError as FacesetError
     from faceset.gallery import Gallery as Gallery
-    from faceset.recognizer import EnrollReport as EnrollReport
     from faceset.recognizer import Recognizer as Recognizer
     from faceset.scoring import similarity as similarity
     from faceset.templates import load_template as load_template
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Candidate": "types",
     "Decision": "types",
-    "EnrollReport": "recognizer",
+    "EnrollReport": "enrolment",
     "Face": "types",
     "FaceSet": "types",
     "FacesetError": "errors",
@@ -50,7 +50,7 @@ _HOMES = {
     "similarity": "scoring",
 }
 
-__all__ = sorted([*_HOMES, "__version__"])  # noqa: PLE0605
+__all__ = sorted([*_HOMES, "__version__"])
 
 
 def __getattr__(name: str) -> Any:

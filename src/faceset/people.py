@@ -90,7 +90,7 @@ def choose(people: Sequence[Sequence[FaceSet]], threshold: float, reference: Flo
     """
     if is_sure(people):
         return Choice(tuple(people[0]))
-    medium, kind = people[0][0].media, people[0][0].kind
+    medium = people[0][0].media
     if reference is not None:
         scores = [float(centre(person) @ reference) for person in people]
         best = int(np.argmax(scores))
@@ -98,24 +98,27 @@ def choose(people: Sequence[Sequence[FaceSet]], threshold: float, reference: Flo
             return Choice((), reason=f"{medium}: none of {_listing(people)} agrees with the person's other media "
                               f"(best score {scores[best]:.3f}, threshold {threshold:.3f})")  # fmt: skip
         why = [f"score {s:.3f} to the person's other media, the one taken has {scores[best]:.3f}" for s in scores]
-    elif kind == "video" and presence(people[0]) >= DOMINANCE * presence(people[1]):
+    elif _moves(people) and presence(people[0]) >= DOMINANCE * presence(people[1]):
         best = 0
         why = [f"present {presence(p) / presence(people[0]):.0%} as much as the one taken" for p in people]
     else:
         return Choice((), reason=f"{medium}: {_listing(people)} were seen and nothing says who is meant; "
                           "crop it to one person, or give other media that show the person alone")  # fmt: skip
-    left_out = tuple(
-        f"{medium}: left out {describe(person)}: {why[i]}" for i, person in enumerate(people) if i != best
-    )
+    left_out = tuple(f"{medium}: left out {describe(person)}: {why[i]}" for i, person in enumerate(people) if i != best)
     return Choice(tuple(people[best]), left_out)
+
+
+def _moves(people: Sequence[Sequence[FaceSet]]) -> bool:
+    """Whether the medium is more than one picture."""
+    return len({face.frame for person in people for s in person for face in s.faces}) > 1
 
 
 def describe(person: Sequence[FaceSet]) -> str:
     """One person of a medium in words: where and when."""
     first = person[0].faces[0]
     count = sum(map(len, person))
-    where = "at x {:.0f}-{:.0f}, y {:.0f}-{:.0f}".format(first.box[0], first.box[2], first.box[1], first.box[3])
-    if person[0].kind == "still":
+    where = f"at x {first.box[0]:.0f}-{first.box[2]:.0f}, y {first.box[1]:.0f}-{first.box[3]:.0f}"
+    if count == 1 and first.time == 0:
         return f"a face {where}"
     start, end = min(s.start for s in person), max(s.end for s in person)
     return f"a person of {count} {'face' if count == 1 else 'faces'} from {start:.2f} to {end:.2f} s, first {where}"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from faceset import aggregation, detection, media, people, scoring
 from faceset.aggregation import Aggregator
 from faceset.detection.landmarks import Dlib5
 from faceset.embedding import Embedder
+from faceset.enrolment import EnrollReport, Enrolment, Seen
 from faceset.errors import (
     DuplicateMediaError,
     EmbedderMismatchError,
@@ -22,63 +23,15 @@ from faceset.errors import (
     ThresholdError,
 )
 from faceset.gallery import Gallery
-from faceset.media import Media, Source
+from faceset.media import Found, Media, Source
 from faceset.pipeline import Pipeline
 from faceset.scoring import Threshold
 from faceset.tracking import TrackerOptions
-from faceset.types import Candidate, Decision, FaceSet, Floats, Match, ProgressCallback, Template
+from faceset.types import Decision, FaceSet, Match, ProgressCallback, Template
 
 log = logging.getLogger("faceset")
 
 DEFAULT_FPS = 5.0
-
-
-@dataclass(frozen=True)
-class EnrollReport:
-    """What an enrolment did.
-
-    Attributes:
-        name: the person.
-        added: names of the media that were added.
-        already: names of the media that were enrolled before, under this name.
-        refused: a sentence for every medium that was not used, and why.
-        left_out: a sentence for every other person seen in the media that were used.
-        faces: number of faces the person's template now stands on.
-        looks_like: people enrolled before whom a newcomer resembles at or above the threshold, most alike first.
-    """
-
-    name: str
-    added: tuple[str, ...]
-    already: tuple[str, ...]
-    refused: tuple[str, ...]
-    left_out: tuple[str, ...]
-    faces: int
-    looks_like: tuple[Candidate, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "name": self.name,
-            "added": list(self.added),
-            "already": list(self.already),
-            "refused": list(self.refused),
-            "left_out": list(self.left_out),
-            "faces": self.faces,
-            "looks_like": [c.to_dict() for c in self.looks_like],
-        }
-
-
-@dataclass
-class _Seen:
-    """What was seen in one medium: its face sets by person, or the reason why nothing was."""
-
-    medium: Media
-    persons: list[list[FaceSet]]
-    problem: str | None = None
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return tuple(f"{self.medium.name}: {note}" for note in self.medium.report.notes)
 
 
 class Recognizer:
@@ -90,7 +43,8 @@ class Recognizer:
             :class:`~faceset.embedding.Embedder`.
         aggregator: name of an aggregator (:func:`faceset.aggregation.names`), or an object that is one; default
             :data:`faceset.aggregation.DEFAULT`.
-        fps: frames a second that are looked at in a video; None looks at every frame.
+        fps: frames a second that are looked at in a video or stream; None looks at every frame. Of arrays every one is
+            looked at.
         threshold: accept when a score reaches it; default the embedder's own.
         keep_crops: keep the aligned crop of every face in templates (for contact sheets).
         tracker: options of the tracker; default chosen for the embedder.
@@ -272,10 +226,17 @@ class Recognizer:
         """
         if gallery.model_id is not None:
             self._check_id(gallery.model_id, f"the gallery {gallery.path}")
-        found = media.scan(source)
-        work = _Enrolment(self, gallery, name, newcomer=name not in gallery)
+        found = _found(source)
+        work = Enrolment(
+            gallery,
+            name,
+            aggregator=self.aggregator,
+            same_score=self._same_person_score(),
+            threshold=None if self._threshold is None else self._threshold.value,
+            keep_crops=self.pipeline.keep_crops,
+        )
         work.refused += found.skipped
-        waiting: list[_Seen] = []
+        waiting: list[Seen] = []
         for medium in found.media:
             if work.is_held(medium):
                 continue
@@ -297,7 +258,8 @@ class Recognizer:
     # ------------------------------------------------------------------------------------------------- inside
 
     def _face_sets(self, medium: Media, progress: ProgressCallback | None) -> Iterator[FaceSet]:
-        return self.pipeline.face_sets(medium, fps=self.fps, progress=progress)
+        fps = None if medium.kind == "array" else self.fps  # whoever hands over arrays has chosen them already
+        return self.pipeline.face_sets(medium, fps=fps, progress=progress)
 
     def _same_person_score(self) -> float:
         """From which score two tracks of one source are one person; without a threshold nothing is joined."""
@@ -310,12 +272,12 @@ class Recognizer:
                 "embedders cannot be compared: choose the same embedder, or make it anew"
             )
 
-    def _look(self, source: Source, progress: ProgressCallback | None) -> tuple[bool, list[_Seen], tuple[str, ...]]:
-        found = media.scan(source)
+    def _look(self, source: Source, progress: ProgressCallback | None) -> tuple[bool, list[Seen], tuple[str, ...]]:
+        found = _found(source)
         single = len(found.media) == 1
         return single, [self._see(medium, progress, single=single) for medium in found.media], tuple(found.skipped)
 
-    def _see(self, medium: Media, progress: ProgressCallback | None, *, single: bool) -> _Seen:
+    def _see(self, medium: Media, progress: ProgressCallback | None, *, single: bool) -> Seen:
         """All people of a medium. One bad file among many is a problem noted; a single bad file is an error."""
         try:
             sets = list(self._face_sets(medium, progress))
@@ -323,12 +285,12 @@ class Recognizer:
             if single:
                 raise
             log.warning("%s", error)
-            return _Seen(medium, [], str(error))
+            return Seen(medium, [], str(error))
         if not sets:
             count = medium.report.frames_sampled
             looked = "1 picture" if count == 1 else f"{count} frames"
-            return _Seen(medium, [], f"{medium.name}: no face found in {looked}")
-        return _Seen(medium, people.group_people(sets, self._same_person_score()))
+            return Seen(medium, [], f"{medium.name}: no face found in {looked}")
+        return Seen(medium, people.group_people(sets, self._same_person_score()))
 
     def _nothing_usable(self, source: object, reasons: Sequence[str], single: bool, *, several: bool) -> None:
         what = "" if single else f"nothing in {source} could be used: "
@@ -348,16 +310,20 @@ class Recognizer:
         for medium in found:
             try:
                 for one in self._face_sets(medium, progress):
-                    span = {"media": one.media, "track": one.track, "shot": one.shot, "start": one.start, "end": one.end}
+                    span = {
+                        "media": one.media,
+                        "track": one.track,
+                        "shot": one.shot,
+                        "start": one.start,
+                        "end": one.end,
+                    }
                     yield self._match(gallery, self.aggregate([one]), k, threshold, span)
             except MediaError as error:
                 if len(found) == 1:
                     raise
                 log.warning("%s", error)
 
-    def _match(
-        self, gallery: Gallery, template: Template, k: int, threshold: Threshold, span: dict[str, Any]
-    ) -> Match:
+    def _match(self, gallery: Gallery, template: Template, k: int, threshold: Threshold, span: dict[str, Any]) -> Match:
         (candidates,) = gallery.search([template], k, aggregator=self.aggregator)
         best = candidates[0] if candidates else None
         return Match(
@@ -371,74 +337,13 @@ class Recognizer:
         )
 
 
-class _Enrolment:
-    """One call of :meth:`Recognizer.enroll`: what was added, and what was not and why."""
-
-    def __init__(self, recognizer: Recognizer, gallery: Gallery, name: str, *, newcomer: bool) -> None:
-        self.recognizer, self.gallery, self.name, self.newcomer = recognizer, gallery, name, newcomer
-        self.added: list[str] = []
-        self.already: list[str] = []
-        self.refused: list[str] = []
-        self.left_out: list[str] = []
-        self.elsewhere: list[str] = []
-
-    def is_held(self, medium: Media) -> bool:
-        """Whether the medium is enrolled already; noted under ``already`` or ``refused``."""
-        holder = self.gallery.holds(medium.digest) if medium.digest else None
-        if holder is None:
-            return False
-        if holder == self.name:
-            self.already.append(medium.name)
-        else:
-            reason = (
-                f"{medium.name}: this very file is enrolled as {holder!r}; a file belongs to one person: "
-                f"forget {holder!r} first if that was a mistake"
-            )
-            self.elsewhere.append(reason)
-            self.refused.append(reason)
-        return True
-
-    def add(self, seen: _Seen) -> None:
-        """Choose the person in one medium and write them, or note why not."""
-        choice = people.choose(seen.persons, self.recognizer._same_person_score(), self._reference())
-        if choice.reason is not None:
-            self.refused.append(choice.reason)
-            return
-        recognizer = self.recognizer
-        try:
-            self.gallery.add(
-                self.name,
-                choice.sets,
-                aggregator=recognizer.aggregator,
-                keep_crops=recognizer.pipeline.keep_crops,
-            )
-        except DuplicateMediaError:  # another process, or a copy of the file earlier in the same folder
-            if not self.is_held(seen.medium):
-                raise
-            return
-        self.added.append(seen.medium.name)
-        self.left_out += [*seen.notes, *choice.left_out]
-
-    def _reference(self) -> Floats | None:
-        return people.centre(self.gallery.features(self.name)) if self.name in self.gallery else None
-
-    def report(self) -> EnrollReport:
-        recognizer = self.recognizer
-        alike: tuple[Candidate, ...] = ()
-        if self.newcomer and self.added and recognizer._threshold is not None:
-            template = self.gallery.template(self.name)
-            (candidates,) = self.gallery.search([template], 6, aggregator=recognizer.aggregator)
-            bound = recognizer._threshold.value
-            alike = tuple(c for c in candidates if c.name != self.name and c.score >= bound)
-        return EnrollReport(
-            name=self.name,
-            added=tuple(self.added),
-            already=tuple(self.already),
-            refused=tuple(self.refused),
-            left_out=tuple(self.left_out),
-            faces=self.gallery.person(self.name).faces,
-            looks_like=alike,
-        )
+def _found(source: Source) -> Found:
+    """All media of a source, and a sentence for each file of a folder that is none."""
+    if isinstance(source, str | os.PathLike) and os.path.isdir(source):
+        found = media.scan(source)
+        if found.media:
+            return found
+    return Found(tuple(media.find_media(source)), ())
 
 
 def _template_span(template: Template) -> dict[str, Any]:
@@ -446,5 +351,3 @@ def _template_span(template: Template) -> dict[str, Any]:
     times = [face.time for face in template.faces] or [0.0]
     names = dict.fromkeys(face.media for face in template.faces)
     return {"media": ", ".join(names), "track": 0, "shot": 0, "start": min(times), "end": max(times)}
-
-

@@ -55,7 +55,9 @@ def template(
         for f, w in zip(made.faces, made.weights, strict=True)
     ]
     if as_csv:
-        emit(as_json=False, as_csv=True, title="", records=records, columns=["media", "frame", "time", "score", "weight"])
+        emit(
+            as_json=False, as_csv=True, title="", records=records, columns=["media", "frame", "time", "score", "weight"]
+        )
         return
     typer.echo(
         f"{output}: {len(made)} {'face' if len(made) == 1 else 'faces'}, aggregator {made.aggregator}, "

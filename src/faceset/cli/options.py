@@ -17,7 +17,9 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and 
 Detector = Annotated[str, typer.Option(help="Face detector: mtcnn, hog or yunet.", rich_help_panel="Models")]
 EmbedderName = Annotated[
     str,
-    typer.Option("--embedder", help="Embedder: a name of `faceset models list`, or a manifest.", rich_help_panel="Models"),
+    typer.Option(
+        "--embedder", help="Embedder: a name of `faceset models list`, or a manifest.", rich_help_panel="Models"
+    ),
 ]
 AggregatorName = Annotated[
     str | None,

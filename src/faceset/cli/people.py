@@ -13,7 +13,7 @@ from faceset.cli.progress import Bar
 from faceset.errors import FacesetError, InputError, MediaError
 
 if TYPE_CHECKING:
-    from faceset.recognizer import EnrollReport
+    from faceset.enrolment import EnrollReport
 
 
 def register(app: typer.Typer) -> None:
@@ -74,7 +74,8 @@ def enroll(
 
 def identify(
     source: Annotated[
-        str, typer.Argument(metavar="SRC", help="Picture, video, folder, stream URL or template file to look people up in.")
+        str,
+        typer.Argument(metavar="SRC", help="Picture, video, folder, stream URL or template file to look people up in."),
     ],
     gallery: options.GalleryFile,
     top: Annotated[int, typer.Option("--top", "-k", help="Candidates to list for each track (in --json).", min=1)] = 5,
@@ -242,7 +243,9 @@ def _print_reports(
         for sentence in (*report.refused, *report.left_out):
             remark(f"{report.name}: {sentence}", quiet=quiet)
         for other in report.looks_like:
-            remark(f"{report.name} looks like {other.name}, who was enrolled before (score {other.score:.3f})", quiet=quiet)
+            remark(
+                f"{report.name} looks like {other.name}, who was enrolled before (score {other.score:.3f})", quiet=quiet
+            )
     for person, reason in failures:
         remark(f"{person}: not enrolled: {reason}", quiet=False)
     emit(

@@ -1,0 +1,228 @@
+"""One SQLite file used by many threads and processes: transactions, first set-up, and getting rid of removed bytes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import QueuePool
+
+from faceset.errors import GalleryError
+from faceset.gallery import schema
+from faceset.gallery.failures import BUSY_SECONDS, damaged, translate
+from faceset.gallery.schema import APPLICATION_ID, SCHEMA_VERSION, meta
+
+log = logging.getLogger("faceset")
+
+_VACUUM_IN_MEMORY = 512 << 20
+
+
+class Database:
+    """The file at ``path``, checked by :func:`faceset.gallery.files.check_path`; set up when it is empty.
+
+    Raises:
+        GalleryError: the file is damaged, newer than this program or cannot be opened.
+    """
+
+    def __init__(self, path: Path, *, create: bool) -> None:
+        self.path = path
+        self.closed = False
+        self.engine = sa.create_engine("sqlite://", creator=partial(_connect, path), poolclass=QueuePool, pool_size=0)
+        event.listen(self.engine, "begin", _begin)
+        _close_before_fork(self.engine)
+        self._finalizer = weakref.finalize(self, self.engine.dispose)
+        try:
+            self._set_up(create=create)
+            with self.read() as connection:
+                purge = connection.execute(sa.select(meta.c.purge)).scalar_one_or_none()
+        except BaseException:
+            self.close()
+            raise
+        if purge is None:
+            self.close()
+            raise damaged(path, "its meta row is missing")
+        if purge:
+            self.purge()
+
+    def close(self) -> None:
+        """Close every connection; the last one of all processes folds the write-ahead log into the file."""
+        self.closed = True
+        self._finalizer()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the file throughout, and blocks nobody."""
+        with self._translated(), self._connection() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that alone may write; it bumps the generation. Any error undoes all of it."""
+        with self._translated(), self._connection() as connection:
+            connection = connection.execution_options(faceset_begin="IMMEDIATE")
+            with connection.begin():
+                connection.execute(sa.update(meta).values(generation=meta.c.generation + 1))
+                yield connection
+
+    def purge(self) -> None:
+        """Rewrite the file without the bytes of what was removed, and empty the write-ahead log.
+
+        ``secure_delete`` alone is not enough: SQLite moves rows between pages as they fill, and bytes of the old place
+        can stay behind. When another process reads all the while, or the disk is full, this is put off: the file
+        remembers, and the next removal or opening tries again.
+        """
+        try:
+            # VACUUM builds a second copy: in memory, so that no features reach the temporary folder, while it is small.
+            store = "MEMORY" if self.path.stat().st_size <= _VACUUM_IN_MEMORY else "FILE"
+            self._statement(f"PRAGMA temp_store = {store}", "VACUUM", "PRAGMA temp_store = MEMORY")
+            busy, _, _ = self._statement("PRAGMA wal_checkpoint(TRUNCATE)")
+            if busy:
+                raise GalleryError(f"{self.path}: another process is reading all the while")
+            with self.write() as connection:
+                connection.execute(sa.update(meta).values(purge=0))
+        except GalleryError as error:
+            log.warning(
+                "what was removed is out of the gallery, but its bytes may still be in the file; opening the gallery "
+                "again will overwrite them (%s)",
+                error,
+            )
+
+    def _statement(self, *statements: str) -> tuple[Any, ...]:
+        """Run statements that must stand outside transactions, on one connection; the first row of the last."""
+        row = None
+        with self._translated():
+            raw = self.engine.raw_connection()
+            try:
+                for sql in statements:
+                    cursor = raw.cursor()
+                    cursor.execute(sql)
+                    row = cursor.fetchone()
+                    cursor.close()
+            finally:
+                raw.close()
+        return tuple(row) if row else ()
+
+    def _connection(self) -> Connection:
+        if self.closed:
+            raise GalleryError(f"{self.path}: the gallery was closed; open it again with Gallery({self.path.name!r})")
+        return self.engine.connect()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (DBAPIError, sqlite3.Error) as error:
+            raise translate(self.path, error) from error
+
+    def _set_up(self, *, create: bool) -> None:
+        with self._translated(), self._connection() as connection, connection.begin():
+            blank = self._check_version(connection)
+        if blank:
+            if not create:
+                raise GalleryError(f"{self.path} is empty, not a gallery; give the path of a gallery")
+            with self._translated(), self._connection() as connection:
+                connection = connection.execution_options(faceset_begin="IMMEDIATE")
+                with connection.begin():
+                    if self._check_version(connection):  # no other process was faster
+                        _create(connection)
+        with self._translated():
+            self._use_wal()
+
+    def _check_version(self, connection: Connection) -> bool:
+        """Whether the file is blank; an error when it is no gallery of this version."""
+        application = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
+        version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+        tables = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
+        if (application, version, tables) == (0, 0, 0):
+            return True
+        if application != APPLICATION_ID:
+            raise GalleryError(f"{self.path} is an SQLite file of another program; give the path of a gallery")
+        if version > SCHEMA_VERSION:
+            raise GalleryError(
+                f"{self.path} was written by a newer faceset (gallery version {version}, this one knows "
+                f"{SCHEMA_VERSION}); upgrade faceset"
+            )
+        if version < SCHEMA_VERSION:
+            raise damaged(self.path, f"gallery version {version} never existed")
+        return False
+
+    def _use_wal(self) -> None:
+        """Switch to the write-ahead log, which stays switched on; SQLite does not wait for others here, so we do."""
+        give_up = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                self._statement("PRAGMA journal_mode = WAL")
+                return
+            except GalleryError as error:
+                if getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+                if time.monotonic() > give_up:
+                    raise
+            time.sleep(0.01)
+
+
+def now() -> str:
+    """This moment as it is stored: ISO 8601, UTC."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # Transactions are begun by _begin, not by the driver. A connection serves one thread at a time, from the pool.
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("PRAGMA temp_store = MEMORY")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _create(connection: Connection) -> None:
+    schema.metadata.create_all(connection)
+    connection.execute(
+        sa.insert(meta).values(
+            id=1, schema_version=SCHEMA_VERSION, created=now(), generation=0, reset_generation=0, purge=0
+        )
+    )
+    connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _begin(connection: Connection) -> None:
+    kind = connection.get_execution_options().get("faceset_begin", "DEFERRED")
+    connection.exec_driver_sql(f"BEGIN {kind}")
+
+
+_engines: weakref.WeakSet[sa.Engine] = weakref.WeakSet()
+_registered = threading.Lock()
+_hook: list[Callable[[], None]] = []
+
+
+def _close_before_fork(engine: sa.Engine) -> None:
+    """SQLite connections must not cross a fork: a child's would upset the locks of its parent's."""
+    with _registered:
+        _engines.add(engine)
+        if not _hook and hasattr(os, "register_at_fork"):
+            _hook.append(_dispose_all)
+            os.register_at_fork(before=_dispose_all)
+
+
+def _dispose_all() -> None:
+    for engine in list(_engines):
+        engine.dispose()

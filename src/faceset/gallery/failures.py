@@ -1,0 +1,53 @@
+"""SQLite's errors as ours: what happened to which file, and the cure."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from faceset.errors import GalleryError
+
+BUSY_SECONDS = 30.0
+"""How long a connection waits for another writer."""
+
+_WHOLE = "nothing was changed"
+
+
+def translate(path: Path, error: BaseException) -> GalleryError:
+    """The :class:`~faceset.errors.GalleryError` for an error of ``sqlite3``, or of SQLAlchemy around one."""
+    cause = getattr(error, "orig", None) or error
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    return GalleryError(f"{path}: {_sentence(code, str(cause), path)}")
+
+
+def damaged(path: Path, what: str) -> GalleryError:
+    """The error for a gallery whose content cannot be right."""
+    return GalleryError(f"{path}: the gallery is damaged ({what}); {_cure(path)}")
+
+
+def _cure(path: Path) -> str:
+    return f'put back a backup, or save what can be read with: sqlite3 {path.name} ".recover" | sqlite3 new.db'
+
+
+def _sentence(code: int, text: str, path: Path) -> str:
+    match code:
+        case sqlite3.SQLITE_FULL:
+            return f"the disk is full ({text}); {_WHOLE}: free some space and try again"
+        case sqlite3.SQLITE_IOERR:
+            return f"the disk is full or failing ({text}); {_WHOLE}: free some space or check the disk, and try again"
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return f"another process has kept the gallery locked for {BUSY_SECONDS:g} s ({text}); {_WHOLE}: try again"
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
+            return (
+                f"the gallery cannot be written ({text}); {_WHOLE}: make the file and its folder writable for this user"
+            )
+        case sqlite3.SQLITE_CANTOPEN:
+            return (
+                f"the gallery cannot be opened ({text}); {_WHOLE}: check that its folder exists and that this user "
+                "may write there"
+            )
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_ERROR:
+            # SQLITE_ERROR: our statements are fixed, so it is the file that lacks a table or a column.
+            return f"the gallery is damaged ({text}); {_cure(path)}"
+        case _:
+            return f"the gallery cannot be used ({text}); {_WHOLE}"

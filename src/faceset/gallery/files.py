@@ -1,0 +1,56 @@
+"""What lies at the path of a gallery; looked at without SQLite, so that a foreign file is never touched."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from faceset.errors import GalleryError
+from faceset.gallery.schema import APPLICATION_ID
+
+_HEADER = 100
+_MAGIC = b"SQLite format 3\x00"
+
+
+def check_path(given: str | os.PathLike[str], *, create: bool) -> Path:
+    """The absolute path of a gallery that exists, or may be made there.
+
+    Raises:
+        GalleryError: there is none and ``create`` is false, or what is there is a folder or a foreign file.
+    """
+    text = os.fspath(given)
+    if not isinstance(text, str) or not text.strip() or "\x00" in text or text == ":memory:" or "://" in text:
+        raise GalleryError(f"a gallery is a file, but got {given!r}; give the path of one, such as people.db")
+    path = Path(text).expanduser().absolute()
+    if path.is_dir():
+        raise GalleryError(
+            f"{path} is a folder, not a gallery; give the path of a file in it, such as {path / 'people.db'}"
+        )
+    if not path.exists():
+        if not create:
+            raise GalleryError(f"{path} does not exist; check the path, or enrol somebody to make the gallery")
+        if not path.parent.is_dir():
+            raise GalleryError(f"{path} cannot be made: there is no folder {path.parent}; make it first")
+        return path
+    if not path.is_file():
+        raise GalleryError(f"{path} is neither a file nor a folder; give the path of a gallery file")
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER)
+    except OSError as error:
+        raise GalleryError(f"{path} cannot be read ({error.strerror}); make it readable for this user") from error
+    _check_header(path, header, create=create)
+    return path
+
+
+def _check_header(path: Path, header: bytes, *, create: bool) -> None:
+    cure = "it was left as it is: give the path of a gallery, or of a new file"
+    if not header:
+        if not create:
+            raise GalleryError(f"{path} is empty, not a gallery; {cure}")
+        return
+    if not header.startswith(_MAGIC) or len(header) < _HEADER:
+        raise GalleryError(f"{path} is not a gallery, nor any SQLite file (or it is damaged at its start); {cure}")
+    application = int.from_bytes(header[68:72], "big")
+    if application != APPLICATION_ID:
+        raise GalleryError(f"{path} is an SQLite file of another program (application id {application:#x}); {cure}")

@@ -1,0 +1,283 @@
+"""People and their templates in one file: enrol, search, list, forget."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sqlalchemy import select
+
+from faceset.errors import InputError
+from faceset.gallery import changes, rows, store
+from faceset.gallery.cache import TemplateCache
+from faceset.gallery.database import Database
+from faceset.gallery.files import check_path
+from faceset.gallery.incoming import gather
+from faceset.gallery.index import ExactIndex, VectorIndex
+from faceset.gallery.names import clean_name
+from faceset.gallery.records import Person
+from faceset.gallery.refusals import check_embedder, sound
+from faceset.gallery.schema import template as template_table
+from faceset.types import Candidate, FaceSet, Floats, Template
+
+if TYPE_CHECKING:
+    from faceset.aggregation import Aggregator
+
+
+class Gallery:
+    """Enrolled people in an SQLite file. May be shared by threads, and the file by processes.
+
+    Every person is held as the features of all faces they were enrolled with, and one template aggregated over all of
+    them. Every change is one transaction: it happens whole or not at all.
+
+    Args:
+        path: the file; it is made when missing, unless ``create`` is false.
+        create: whether a missing or empty file becomes a new gallery.
+        index: finds the nearest templates; default :class:`~faceset.gallery.index.ExactIndex`. It belongs to this
+            gallery alone.
+
+    Raises:
+        GalleryError: the file is missing, foreign, damaged, newer than this program or cannot be opened.
+
+    Any method raises GalleryError when the file cannot be read or written, is damaged, stays locked by another
+    process, or the gallery was closed.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, create: bool = True, index: VectorIndex | None = None) -> None:
+        self.path = check_path(path, create=create)
+        self._database = Database(self.path, create=create)
+        self._cache = TemplateCache(self.path, ExactIndex() if index is None else index)
+
+    def close(self) -> None:
+        """Close the file. Every later call raises GalleryError."""
+        self._database.close()
+
+    def __enter__(self) -> Gallery:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Gallery({str(self.path)!r})"
+
+    # ------------------------------------------------------------------------------------------------ what is held
+
+    @property
+    def model_id(self) -> str | None:
+        """Id of the embedder the gallery is bound to by its first enrolment; None while nobody is enrolled."""
+        with self._database.read() as connection:
+            return store.binding(connection).model_id
+
+    def __len__(self) -> int:
+        """Number of people."""
+        with self._database.read() as connection:
+            return store.count(connection)
+
+    def __contains__(self, name: object) -> bool:
+        try:
+            clean = clean_name(name)  # type: ignore[arg-type]
+        except InputError:
+            return False
+        with self._database.read() as connection:
+            return store.person_id(connection, clean) is not None
+
+    def holds(self, digest: str) -> str | None:
+        """Name of the person who is enrolled with the file of this digest (sha256); None when nobody is."""
+        with self._database.read() as connection:
+            found = store.holder(connection, digest)
+        return None if found is None else found[0]
+
+    def people(self) -> list[Person]:
+        """Everybody enrolled, by name."""
+        with self._database.read() as connection, sound(self.path):
+            return list(store.read_people(connection))
+
+    def person(self, name: str) -> Person:
+        """One person and the media they were enrolled from.
+
+        Raises:
+            UnknownPersonError: nobody of that name is enrolled; near names are suggested.
+        """
+        with self._database.read() as connection:
+            return changes.person(connection, self.path, changes.find(connection, self.path, name))
+
+    def template(self, name: str) -> Template:
+        """The template of one person, with the faces behind it (without features) and their weights.
+
+        Raises:
+            UnknownPersonError: nobody of that name is enrolled.
+        """
+        with self._database.read() as connection:
+            number = changes.find(connection, self.path, name)
+            held = rows.read_faces(connection, number, crops=True)
+            query = select(template_table).where(template_table.c.person_id == number)
+            made = connection.execute(query).one_or_none()
+            bound = store.binding(connection)
+        with sound(self.path):
+            if made is None or bound.model_id is None:
+                raise ValueError("a person without a template")
+            return Template(
+                vector=rows.floats(made.vector, bound.width),
+                model_id=bound.model_id,
+                aggregator=made.aggregator,
+                weights=rows.floats(made.weights, len(held)),
+                consistency=made.consistency,
+                faces=tuple(rows.to_face(row, None) for row in held),
+            )
+
+    def features(self, name: str) -> list[FaceSet]:
+        """Everything held of one person's faces: one face set per medium and track, in canonical order.
+
+        Raises:
+            UnknownPersonError: nobody of that name is enrolled.
+        """
+        with self._database.read() as connection:
+            held = rows.read_faces(connection, changes.find(connection, self.path, name), crops=True)
+            bound = store.binding(connection)
+        with sound(self.path):
+            return rows.to_sets(held, str(bound.model_id), int(bound.width or 0))
+
+    # ----------------------------------------------------------------------------------------------------- changes
+
+    def add(self, name: str, sets: Sequence[FaceSet], *, aggregator: Aggregator, keep_crops: bool = False) -> Person:
+        """Enrol the faces of one person, who is created when new, and aggregate anew over everything held of them.
+
+        The template depends on what is held only: adding media one by one, in any order, or all at once gives the same
+        bits.
+
+        Args:
+            name: the person; stripped and Unicode-normalised (:func:`~faceset.gallery.names.clean_name`).
+            sets: faces of this person only. Sets of one digest are tracks of one medium. Without a digest, the sets of
+                one live stream are one medium, and any other set is one by itself.
+            aggregator: makes the template.
+            keep_crops: store the faces' aligned crops too, where they have one, as PNG.
+
+        Raises:
+            InputError: the name cannot be used, or no sets were given (EmptySetError).
+            EmbedderMismatchError: the sets are of another embedder, or another width, than the gallery or each other.
+            DuplicateMediaError: a file is enrolled already, here or for somebody else, or is given twice.
+            GalleryError: the gallery cannot be written.
+        """
+        name = clean_name(name)
+        incoming = gather(sets, keep_crops=keep_crops)
+        with self._database.write() as connection:
+            return changes.add(connection, self.path, name, incoming, aggregator)
+
+    def refresh(self, aggregator: Aggregator) -> int:
+        """Aggregate anew, from the stored features, everybody whose template another aggregator made.
+
+        Returns:
+            The number of people this was done for.
+        """
+        with self._database.read() as connection:
+            if not store.of_other_aggregators(connection, aggregator.name):
+                return 0
+        with self._database.write() as connection:
+            return changes.refresh(connection, self.path, aggregator)
+
+    def rename(self, name: str, new_name: str) -> Person:
+        """Give a person another name; the old one is removed for good, as by :meth:`forget`.
+
+        Raises:
+            InputError: the new name cannot be used.
+            UnknownPersonError: nobody of the old name is enrolled.
+            GalleryError: somebody else has the new name.
+        """
+        with self._database.write() as connection:
+            renamed = changes.rename(connection, self.path, name, new_name)
+        self._database.purge()
+        return renamed
+
+    def remove_media(self, name: str, media: str, *, aggregator: Aggregator) -> Person:
+        """Remove media of a person for good, as by :meth:`forget`, and aggregate anew over the rest.
+
+        Args:
+            name: the person.
+            media: name or digest of the medium; every medium of that name goes.
+            aggregator: makes the template.
+
+        Raises:
+            UnknownPersonError: nobody of that name is enrolled.
+            GalleryError: they have no such medium, or no other.
+        """
+        with self._database.write() as connection:
+            left = changes.remove_media(connection, self.path, name, media, aggregator)
+        self._database.purge()
+        return left
+
+    def forget(self, name: str) -> Person:
+        """Remove everything held of a person, for good: no byte of it stays in the file or beside it.
+
+        The file is rewritten for that, which takes seconds when it is large. Copies and backups are out of reach.
+
+        Returns:
+            The person as they were.
+
+        Raises:
+            UnknownPersonError: nobody of that name is enrolled; near names are suggested.
+        """
+        with self._database.write() as connection:
+            gone = changes.forget(connection, self.path, name)
+        self._database.purge()
+        return gone
+
+    # ------------------------------------------------------------------------------------------------------ search
+
+    def search(
+        self, templates: Sequence[Template], k: int = 5, *, aggregator: Aggregator | None = None
+    ) -> list[tuple[Candidate, ...]]:
+        """The min(k, G) people most like each template, best first; equal scores in order of first enrolment.
+
+        Args:
+            templates: the probes.
+            k: number of candidates each.
+            aggregator: when given, people whose template another aggregator made are aggregated anew first.
+
+        Raises:
+            InputError: ``k`` is below 1.
+            EmbedderMismatchError: a template of another embedder, or of another width.
+        """
+        if k < 1:
+            raise InputError(f"k must be at least 1, but got {k}")
+        if isinstance(templates, Template):
+            raise InputError("templates is a sequence of Template, but got one Template; put it into a list")
+        if not templates:
+            return []
+        cache = self._cache
+        with cache.lock:
+            with self._database.read() as connection:
+                bound = store.binding(connection)
+                for one in templates:
+                    check_embedder(self.path, bound, (one.model_id, one.vector.shape[0]), "the probes")
+                cache.update(connection)
+            if aggregator is not None and cache.holds_other_than(aggregator.name):
+                self._refresh_cache(aggregator)
+            if not cache.names:
+                return [() for _ in templates]
+            queries: Floats = np.stack([t.vector for t in templates])
+            indices, scores = cache.search(queries, k)
+            return [
+                tuple(_candidate(cache.names[i], s) for i, s in zip(found, values, strict=True))
+                for found, values in zip(indices, scores, strict=True)
+            ]
+
+    def _refresh_cache(self, aggregator: Aggregator) -> None:
+        """Aggregate anew and read the result in one transaction, so that no other process comes between."""
+        try:
+            with self._database.write() as connection:
+                changes.refresh(connection, self.path, aggregator)
+                self._cache.update(connection)
+        except BaseException:
+            self._cache.clear()  # it may hold what was not written in the end
+            raise
+
+
+def _candidate(name: str, score: float) -> Candidate:
+    # A template's length is 1 up to rounding, so a product may pass 1 by as much.
+    return Candidate(name, min(1.0, max(-1.0, float(score))))

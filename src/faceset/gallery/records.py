@@ -1,0 +1,67 @@
+"""What a gallery tells about the people it holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class MediaEntry:
+    """One medium a person was enrolled from.
+
+    Attributes:
+        name: name of the medium.
+        digest: sha256 of its bytes; empty for a live stream.
+        kind: ``still``, ``video``, ``stream`` or ``array``.
+        faces: number of the person's faces held from it.
+        added: when it was enrolled, UTC.
+    """
+
+    name: str
+    digest: str
+    kind: str
+    faces: int
+    added: datetime
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "name": self.name,
+            "digest": self.digest,
+            "kind": self.kind,
+            "faces": self.faces,
+            "added": self.added.isoformat(timespec="seconds"),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One enrolled person and what is held of them.
+
+    Attributes:
+        name: the name, unique in the gallery.
+        faces: number of faces held, N.
+        media: what they came from, in order of enrolment.
+        consistency: that of the person's template, in 0..1 (:class:`faceset.types.Template`).
+        created, updated: when the person was enrolled first, and last changed; UTC.
+    """
+
+    name: str
+    faces: int
+    media: tuple[MediaEntry, ...]
+    consistency: float
+    created: datetime
+    updated: datetime
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "name": self.name,
+            "faces": self.faces,
+            "media": [m.to_dict() for m in self.media],
+            "consistency": round(self.consistency, 6),
+            "created": self.created.isoformat(timespec="seconds"),
+            "updated": self.updated.isoformat(timespec="seconds"),
+        }
