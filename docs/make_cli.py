@@ -2,39 +2,47 @@
 
 from __future__ import annotations
 
-import os
-import re
+import inspect
 from pathlib import Path
+from typing import Any
 
 PAGE = Path(__file__).resolve().parent / "cli.md"
+OWN = ("--help", "--install-completion", "--show-completion")
 
 
 def text() -> str:
     """The page as it should be."""
-    os.environ.update({"TERMINAL_WIDTH": "100", "COLUMNS": "100", "NO_COLOR": "1"})
     from typer.main import get_command
 
     from faceset.cli.app import app
 
-    command = get_command(app)
-    parts = ["# Command line\n\nMade by `python docs/make_cli.py` from the commands' own help.\n"]
-    parts += _pages(command, "faceset")
-    return "\n".join(parts)
+    head = (
+        "# Command line\n\nMade by `python docs/make_cli.py` from the commands' own help. Exit codes: 0 done or yes, "
+        "1 no (where the answer is yes or no), 2 bad input, 130 interrupted. Results go to standard output, remarks, "
+        "progress and errors to standard error.\n"
+    )
+    return "\n".join([head, *_pages(get_command(app), "faceset")])
 
 
-def _pages(command: object, name: str) -> list[str]:
-    from typer.testing import CliRunner
-
-    from faceset.cli.app import app
-
-    words = name.split()[1:]
-    shown = CliRunner().invoke(app, [*words, "--help"], prog_name="faceset", terminal_width=100)
-    body = re.sub(r"\x1b\[[0-9;]*m", "", shown.output).strip("\n")
-    body = "\n".join(line.rstrip() for line in body.splitlines())
-    pages = [f"## {name}\n\n```\n{body}\n```\n"]
-    for child, sub in sorted(getattr(command, "commands", {}).items()):
-        pages += _pages(sub, f"{name} {child}")
-    return pages
+def _pages(command: Any, name: str) -> list[str]:
+    children = getattr(command, "commands", {})
+    if children:
+        pages = [] if name == "faceset" else [f"## {name}\n\n{inspect.cleandoc(command.help)}\n"]
+        for child, sub in sorted(children.items()):
+            pages += _pages(sub, f"{name} {child}")
+        return pages
+    what, _, example = inspect.cleandoc(command.help).partition("\n\nExample: ")
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    options = [p for p in command.params if p.param_type_name == "option" and p.opts[0] not in OWN]
+    usage = " ".join([name, *((p.metavar or p.name.upper()) for p in arguments), "[OPTIONS]"])
+    lines = [f"## {name}", "", f"`{usage}`", "", " ".join(what.split()), "", f"Example: `{example.strip()}`", ""]
+    lines += ["| argument or option | meaning | default |", "|---|---|---|"]
+    for p in arguments:
+        lines.append(f"| `{p.metavar or p.name.upper()}` | {p.help} | |")
+    for p in options:
+        default = "required" if p.required else "" if p.default is None or p.default is False else f"`{p.default}`"
+        lines.append(f"| {', '.join(f'`{o}`' for o in sorted(p.opts, key=len, reverse=True))} | {p.help} | {default} |")
+    return ["\n".join(lines) + "\n"]
 
 
 if __name__ == "__main__":

@@ -60,9 +60,7 @@ def faces(
                 crop=rng.integers(0, 256, (12, 10, 3), dtype=np.uint8) if crops else None,
             )
         )
-    return FaceSet(
-        tuple(found), model_id, media=media, track=track, digest=digest(media) if known else "", kind=kind
-    )
+    return FaceSet(tuple(found), model_id, media=media, track=track, digest=digest(media) if known else "", kind=kind)
 
 
 def probe(person: int, *, width: int = WIDTH, model_id: str = MODEL) -> Template:

@@ -26,14 +26,14 @@ def commands(command: object = None, words: tuple[str, ...] = ()) -> Iterator[tu
         yield from commands(child, (*words, name))
 
 
-@pytest.mark.parametrize("words", commands(), ids=" ".join)
+@pytest.mark.parametrize("words", list(commands()), ids=" ".join)
 def test_every_command_has_help_with_an_example(words: tuple[str, ...]) -> None:
     shown = CliRunner().invoke(app, [*words, "--help"], prog_name="faceset")
     assert shown.exit_code == 0
     assert f"Example: faceset {' '.join(words)}" in " ".join(shown.output.replace("│", " ").split())
 
 
-@pytest.mark.parametrize("words", commands(), ids=" ".join)
+@pytest.mark.parametrize("words", list(commands()), ids=" ".join)
 def test_every_command_prints_json_and_csv(words: tuple[str, ...]) -> None:
     shown = CliRunner().invoke(app, [*words, "--help"], prog_name="faceset", env={"TERMINAL_WIDTH": "120"})
     assert "--json" in shown.output

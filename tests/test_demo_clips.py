@@ -38,7 +38,7 @@ def hog() -> Any:
 
 
 def hog_faces(image: Image) -> list[tuple[float, float, float, float]]:
-    boxes = hog()(image, 0)
+    boxes = hog()(np.ascontiguousarray(image), 0)  # dlib misreads other arrays now and then, without a word
     return [(b.left(), b.top(), b.right(), b.bottom()) for b in boxes]
 
 

@@ -133,15 +133,17 @@ def test_match_needs_half_an_overlap() -> None:
     # 10 x 10 against 10 x 20: 100 / 200, exactly the bar; one pixel taller falls below it.
     assert match([(0, 0, 10, 10)], [(0, 0, 10, 20)]) == [(0, 0)]
     assert match([(0, 0, 10, 10)], [(0, 0, 10, 21)]) == []
+    assert match([(0, 0, 10, 10)], [(0, 0, 10, 40), (0, 0, 10, 20)]) == [(0, 1)]
     assert match([(0, 0, 10, 10)], [(0, 0, 10, 21)], iou=0.4) == [(0, 0)]
     assert match([], [square(0, 0, 9)]) == match([square(0, 0, 9)], []) == []
 
 
 def test_match_prefers_two_pairs_to_one_better_pair() -> None:
-    # Box 0 overlaps label 0 by 1.0 and label 1 by 80/120; box 1 reaches label 0 only, by 60/100.
-    labelled = [(0, 0, 10, 10), (0, 2, 10, 12)]
-    boxes = [(0, 0, 10, 10), (0, 0, 10, 6)]
-    assert match(labelled, boxes) == [(0, 1), (1, 0)]
+    # Box 0 is label 0 and overlaps label 1 by 50/150; box 1 reaches label 0 only, by 40/100.
+    labelled = [(0, 0, 10, 10), (0, 5, 10, 15)]
+    boxes = [(0, 0, 10, 10), (0, 0, 10, 4)]
+    assert match(labelled, boxes, iou=0.3) == [(0, 1), (1, 0)]
+    assert match(labelled, boxes) == [(0, 0)]
 
 
 def test_match_prefers_the_tighter_of_two_boxes() -> None:
@@ -208,12 +210,15 @@ def test_small_detection_on_a_counted_face_is_found() -> None:
 @pytest.mark.parametrize(
     ("box", "dropped"),
     [
-        ((100, 100, 200, 150), True),  # IoU 1/2, the lower half is missing: all of it lies inside
-        ((80, 100, 180, 300), True),  # its centre (130, 200) is on the lower border of the label
-        ((60, 100, 140, 180), True),  # exactly half of it lies inside; its centre (100, 140) is on the border
-        ((40, 100, 140, 180), False),  # 40 % inside, centre (90, 140) outside, IoU 3200 / 14800
-        ((100, 100, 200, 301), False),  # IoU 100 / 201, 100 / 201 inside, centre (150, 200.5) just outside
-        ((120, -60, 180, 400), True),  # 13 % ... but the centre (150, 170) is inside
+        ((100, 100, 200, 200), True),
+        ((100, 100, 200, 300), True),  # IoU 1/2, half of it inside: its centre (150, 200) is on the border
+        ((100, 100, 200, 301), False),  # a little more: (150, 200.5)
+        ((60, 100, 140, 180), True),  # (100, 140)
+        ((59, 100, 139, 180), False),  # (99, 140)
+        ((100, 60, 180, 140), True),  # (140, 100)
+        ((100, 59, 180, 139), False),  # (140, 99)
+        ((160, 100, 240, 180), True),  # (200, 140)
+        ((161, 100, 241, 180), False),  # (201, 140)
     ],
 )
 def test_what_lies_on_an_ignored_face(box: tuple[int, int, int, int], dropped: bool) -> None:
@@ -278,6 +283,12 @@ def test_fragments_are_counted_within_a_shot() -> None:
     tracks = {1: {0: LEFT}, 2: {10: LEFT}, 3: {20: LEFT}, 4: {30: LEFT}}
     result = id_switches(TWO, tracks)
     assert (result.switches, result.fragments, result.matched) == (0, 2, 4)
+
+
+def test_each_further_person_of_a_track_is_a_switch_in_order_of_time() -> None:
+    labels = table(f20=[face(0, 0, 50, "c")], f0=[face(0, 0, 50, "b")], f10=[face(0, 0, 50, "a")])
+    result = id_switches(labels, {1: {0: LEFT, 10: LEFT, 20: LEFT}})
+    assert (result.switches, result.switched) == (2, {1: ("b", "a", "c")})
 
 
 def test_ignored_faces_tell_nothing_unless_asked_for() -> None:

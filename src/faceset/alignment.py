@@ -6,6 +6,7 @@ A transform is a matrix (2, 3) in pixels: ``(x', y') = A (x, y) + t`` with pixel
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -56,6 +57,9 @@ _DLIB_MEAN_FACE = (
     (0.3340850613712, 0.2290642403242),
     (0.4901123135679, 0.6277975316475),
 )
+# Where dlib's pyramid believes a pixel to be, less where its filter puts it (pyramid_down<2>: 1.25 and 0.75 against 1).
+_DLIB_HALVING_SHIFT = np.array([[0, 0, -0.25], [0, 0, 0.25]])
+_EPSILON = 1e-3  # float32 noise must not push a whole number below itself before it is cut off
 # The five points published with SphereFace for a crop 96 wide and 112 high; ArcFace moved them 8 pixels to the right
 # for its square crop.
 _SPHERE = (
@@ -201,14 +205,15 @@ def align(image: Image, landmarks: npt.ArrayLike, name: str | Geometry, *, schem
     height, width = geo.size
     if region is None:
         return np.zeros((height, width, 3), np.uint8)
+    # dlib in float32: OpenCV's uint8 path rounds, and dlib cuts off, which alone moves its features by 0.008.
+    pixels: npt.NDArray[Any] = region.astype(np.float32) if geo.dlib else region
     for _ in range(halvings):
-        region, matrix = cv2.pyrDown(region), matrix / 2  # pyrDown keeps pixel 0 in its place
-        import os
-        if os.environ.get("SH"):
-            matrix[:, 2] += [float(v) for v in os.environ["SH"].split(",")]
-    # In float32: OpenCV's uint8 path rounds, and dlib cuts off, which alone moves its features by 0.008.
-    values = cv2.warpAffine(
-        region.astype(np.float32),
+        pixels, matrix = cv2.pyrDown(pixels), matrix / 2  # pyrDown keeps pixel 0 in its place
+        if geo.dlib:
+            pixels = np.floor(pixels + _EPSILON)
+            matrix = matrix + _DLIB_HALVING_SHIFT
+    values: npt.NDArray[Any] = cv2.warpAffine(
+        pixels,
         matrix,
         (width, height),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
@@ -216,9 +221,10 @@ def align(image: Image, landmarks: npt.ArrayLike, name: str | Geometry, *, schem
         borderValue=0,
     )
     if not geo.dlib:
-        return np.rint(values).astype(np.uint8)
-    values[_outside(matrix, geo.size, region.shape[:2])] = 0
-    return (values + 1e-3).astype(np.uint8)
+        crop: Image = values
+        return crop
+    _blacken_outside(values, matrix, pixels.shape[:2])
+    return (values + _EPSILON).astype(np.uint8)
 
 
 def _halvings(scale: float, size: tuple[int, int]) -> int:
@@ -235,8 +241,7 @@ def _region(
     image: Image, matrix: Matrix, size: tuple[int, int], margin: int
 ) -> tuple[npt.NDArray[np.uint8] | None, Matrix]:
     """The part of the picture a crop needs, and the transform into it; None when the crop lies wholly outside."""
-    height, width = size
-    corners = matrix @ np.array([[0, width - 1, 0, width - 1], [0, 0, height - 1, height - 1], [1, 1, 1, 1]], float)
+    corners = _corners(matrix, size)
     limits = np.array([image.shape[1], image.shape[0]], float)
     low = np.clip(np.floor(corners.min(axis=1)) - margin, 0, limits).astype(int)
     high = np.clip(np.ceil(corners.max(axis=1)) + margin + 1, 0, limits).astype(int)
@@ -247,10 +252,21 @@ def _region(
     return image[low[1] : high[1], low[0] : high[0]], moved
 
 
-def _outside(matrix: Matrix, size: tuple[int, int], shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
-    """(height, width): crop pixels with a neighbour beyond the border of the picture; dlib leaves these black."""
-    height, width = size
+def _corners(matrix: Matrix, size: tuple[int, int]) -> Matrix:
+    """(2, 4): where the four outermost pixel centres of a crop lie."""
+    right, low = size[1] - 1, size[0] - 1
+    found: Matrix = matrix @ np.array([[0, right, 0, right], [0, 0, low, low], [1, 1, 1, 1]], np.float64)
+    return found
+
+
+def _blacken_outside(crop: npt.NDArray[np.float32], matrix: Matrix, shape: tuple[int, ...]) -> None:
+    """Black where a crop pixel lacks one of its four neighbours in the picture, as dlib leaves it (in place)."""
+    height, width = crop.shape[:2]
+    corners = _corners(matrix, (height, width))
+    if corners.min() >= 0 and corners[0].max() < shape[1] - 1 and corners[1].max() < shape[0] - 1:
+        return
     columns, rows = np.arange(width), np.arange(height)[:, None]
     x = matrix[0, 0] * columns + matrix[0, 1] * rows + matrix[0, 2]
     y = matrix[1, 0] * columns + matrix[1, 1] * rows + matrix[1, 2]
-    return (x < 0) | (y < 0) | (np.floor(x) + 1 >= shape[1]) | (np.floor(y) + 1 >= shape[0])
+    inside = (x >= 0) & (y >= 0) & (np.floor(x) + 1 < shape[1]) & (np.floor(y) + 1 < shape[0])
+    crop[~inside] = 0

@@ -9,6 +9,7 @@ from faceset import people
 from faceset.aggregation import Aggregator
 from faceset.errors import DuplicateMediaError
 from faceset.gallery import Gallery
+from faceset.gallery.names import clean_name
 from faceset.media import Media
 from faceset.types import Candidate, FaceSet, Floats
 
@@ -75,7 +76,8 @@ class Enrolment:
         threshold: float | None,
         keep_crops: bool,
     ) -> None:
-        self.gallery, self.name, self.newcomer = gallery, name, name not in gallery
+        self.gallery, self.name = gallery, clean_name(name)
+        self.newcomer = self.name not in gallery
         self.aggregator, self.same_score, self.threshold = aggregator, same_score, threshold
         self.keep_crops = keep_crops
         self.added: list[str] = []
@@ -102,7 +104,7 @@ class Enrolment:
 
     def add(self, seen: Seen) -> None:
         """Choose the person in one medium and write them, or note why not."""
-        choice = people.choose(seen.persons, self.same_score, self._reference())
+        choice = people.choose(seen.persons, self.same_score, self._reference(), to_enrol=True)
         if choice.reason is not None:
             self.refused.append(choice.reason)
             return

@@ -6,8 +6,8 @@ rules, in this order:
 1. Tracks of one medium that agree with each other are one person.
 2. A medium that shows one person is sure.
 3. In any other medium the person is taken who agrees with the reference (what is already enrolled, or the sure media).
-4. Without a reference, the person who dominates a video is taken: :data:`DOMINANCE` times the presence of the next.
-   A still is never decided this way.
+4. Without a reference, the person who dominates the medium is taken: :data:`DOMINANCE` times the presence of the
+   next. When people are enrolled, a single picture is never decided this way, because a mistake would stay.
 5. Otherwise the medium is refused, and the reason says who was seen.
 """
 
@@ -20,8 +20,8 @@ import numpy as np
 
 from faceset.types import FaceSet, Floats
 
-DOMINANCE = 3.0
-"""How many times more present (faces x size) than the next the leading person of a video has to be."""
+DOMINANCE = 2.0
+"""How many times more present (faces x size) than the next the leading person of a medium has to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +80,16 @@ def is_sure(people: Sequence[Sequence[FaceSet]]) -> bool:
     return len(people) == 1
 
 
-def choose(people: Sequence[Sequence[FaceSet]], threshold: float, reference: Floats | None) -> Choice:
+def choose(
+    people: Sequence[Sequence[FaceSet]], threshold: float, reference: Floats | None, *, to_enrol: bool = False
+) -> Choice:
     """Take one person of a medium, by the rules on top of this file.
 
     Args:
         people: the persons of one medium, from :func:`group_people`; at least one.
         threshold: cosine from which two templates are the same person.
         reference: unit vector (D,) of the promised person, or None when nothing is known yet.
+        to_enrol: whether the choice is to be kept in a gallery.
     """
     if is_sure(people):
         return Choice(tuple(people[0]))
@@ -98,7 +101,7 @@ def choose(people: Sequence[Sequence[FaceSet]], threshold: float, reference: Flo
             return Choice((), reason=f"{medium}: none of {_listing(people)} agrees with the person's other media "
                               f"(best score {scores[best]:.3f}, threshold {threshold:.3f})")  # fmt: skip
         why = [f"score {s:.3f} to the person's other media, the one taken has {scores[best]:.3f}" for s in scores]
-    elif _moves(people) and presence(people[0]) >= DOMINANCE * presence(people[1]):
+    elif (_moves(people) or not to_enrol) and presence(people[0]) >= DOMINANCE * presence(people[1]):
         best = 0
         why = [f"present {presence(p) / presence(people[0]):.0%} as much as the one taken" for p in people]
     else:

@@ -46,9 +46,9 @@ class MtcnnOptions:
     min_face: float = 20
     min_face_fraction: float = 1 / 27
     scale_factor: float = 0.709
-    pnet_threshold: float = 0.6
+    pnet_threshold: float = 0.7
     rnet_threshold: float = 0.7
-    onet_threshold: float = 0.8
+    onet_threshold: float = 0.9
 
     def __post_init__(self) -> None:
         check_range("mtcnn", "min_face", self.min_face, _WINDOW, 100_000)
@@ -145,9 +145,7 @@ class Mtcnn:
         squares = bx.squared(windows.boxes)
         scores, offsets = _run(self._rnet, ["score", "box"], pyramids, squares, windows.picture, 24)
         keep = np.nonzero(scores[:, 0] > self.options.rnet_threshold)[0]
-        refined = _Windows(
-            bx.moved(squares[keep], offsets[keep]), scores[keep, 0].astype(float), windows.picture[keep]
-        )
+        refined = _Windows(bx.moved(squares[keep], offsets[keep]), scores[keep, 0].astype(float), windows.picture[keep])
         return refined.without_overlap(0.7)
 
     def _finish(self, pyramids: Sequence[Pyramid], windows: _Windows) -> list[list[Face]]:

@@ -35,10 +35,8 @@ def find(connection: Connection, path: Path, name: str) -> int:
 def person(connection: Connection, path: Path, number: int) -> Person:
     """The person of a number."""
     with sound(path):
-        found = list(store.read_people(connection, number))
-        if len(found) != 1:
-            raise ValueError("a person without a template")
-        return found[0]
+        (found,) = store.read_people(connection, number)
+        return found
 
 
 def add(connection: Connection, path: Path, name: str, incoming: Incoming, aggregator: Aggregator) -> Person:

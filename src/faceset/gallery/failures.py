@@ -46,8 +46,9 @@ def _sentence(code: int, text: str, path: Path) -> str:
                 f"the gallery cannot be opened ({text}); {_WHOLE}: check that its folder exists and that this user "
                 "may write there"
             )
-        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_ERROR:
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_ERROR | 0:
             # SQLITE_ERROR: our statements are fixed, so it is the file that lacks a table or a column.
+            # 0: the driver's own complaint about a value it read.
             return f"the gallery is damaged ({text}); {_cure(path)}"
         case _:
             return f"the gallery cannot be used ({text}); {_WHOLE}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 from faceset.errors import GalleryError
@@ -22,17 +23,24 @@ def check_path(given: str | os.PathLike[str], *, create: bool) -> Path:
     if not isinstance(text, str) or not text.strip() or "\x00" in text or text == ":memory:" or "://" in text:
         raise GalleryError(f"a gallery is a file, but got {given!r}; give the path of one, such as people.db")
     path = Path(text).expanduser().absolute()
-    if path.is_dir():
-        raise GalleryError(
-            f"{path} is a folder, not a gallery; give the path of a file in it, such as {path / 'people.db'}"
-        )
-    if not path.exists():
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
         if not create:
-            raise GalleryError(f"{path} does not exist; check the path, or enrol somebody to make the gallery")
+            raise GalleryError(
+                f"{path} does not exist; check the path, or enrol somebody to make the gallery"
+            ) from None
         if not path.parent.is_dir():
-            raise GalleryError(f"{path} cannot be made: there is no folder {path.parent}; make it first")
+            raise GalleryError(f"{path} cannot be made: there is no folder {path.parent}; make it first") from None
         return path
-    if not path.is_file():
+    except OSError as error:
+        raise GalleryError(
+            f"{path} cannot be reached ({error.strerror}); check the path and its permissions"
+        ) from error
+    if stat.S_ISDIR(mode):
+        example = path / "people.db"
+        raise GalleryError(f"{path} is a folder, not a gallery; give the path of a file in it, such as {example}")
+    if not stat.S_ISREG(mode):
         raise GalleryError(f"{path} is neither a file nor a folder; give the path of a gallery file")
     try:
         with path.open("rb") as file:

@@ -106,8 +106,12 @@ def mark_removed(connection: Connection) -> None:
 
 
 def read_people(connection: Connection, only: int | None = None) -> Iterator[Person]:
-    """All people by name, or the one with number ``only``."""
-    people_query = sa.select(person, template.c.consistency).join_from(person, template)
+    """All people by name, or the one with number ``only``.
+
+    Raises:
+        ValueError: a row cannot be right.
+    """
+    people_query = sa.select(person, template.c.consistency).join_from(person, template, isouter=True)
     media_query = sa.select(medium).order_by(medium.c.id)
     if only is not None:
         people_query = people_query.where(person.c.id == only)
@@ -116,6 +120,8 @@ def read_people(connection: Connection, only: int | None = None) -> Iterator[Per
     for row in connection.execute(media_query):
         held.setdefault(row.person_id, []).append(row)
     for row in sorted(connection.execute(people_query), key=lambda r: (r.name.casefold(), r.name)):
+        if row.consistency is None:
+            raise ValueError("a person without a template")
         media = held.get(row.id, [])
         yield Person(
             name=row.name,

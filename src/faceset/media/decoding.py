@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import av
 import av.error
+import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from faceset.errors import MediaError
 from faceset.media.base import Limits, Tally
@@ -53,6 +55,8 @@ class Decoding:
         start = None if live else stream.start_time
         self._clock = Clock(unit, start, stream.average_rate or stream.guessed_rate, tally.note)
         self._ticks = Ticks(fps, slack=float(unit) / 2)
+        self._converter = VideoReformatter()
+        self._orientations: dict[int | None, Orientation] = {}
 
     def frames(self) -> Generator[Frame, None, None]:
         """The sampled frames. At the end ``tally`` holds what was lost.
@@ -120,10 +124,21 @@ class Decoding:
         if aspect and aspect != 1 and Fraction(1, 5) < aspect < 5:
             width = max(1, round(frame.width * aspect))
         self._limits.check_size(width, frame.height, self._name)
-        image = frame.to_ndarray(format="rgb24", width=width, height=frame.height)
-        return self._orientation(frame).apply(image)  # type: ignore[arg-type]  # rgb24 is uint8
+        rgb = self._converter.reformat(frame, width, frame.height, "rgb24")
+        # Each row may be padded at its end.
+        rows = np.frombuffer(memoryview(rgb.planes[0]), np.uint8).reshape(rgb.height, -1)
+        upright = self._orientation(frame).view(rows[:, : width * 3].reshape(rgb.height, width, 3))
+        return np.array(upright, order="C")
 
     def _orientation(self, frame: VideoFrame) -> Orientation:
+        # Looked up once for each angle: PyAV's side data and its frame hold each other, so a frame whose side data
+        # was asked for stays in memory until the garbage collector comes by.
+        angle = getattr(frame, "rotation", None)
+        if angle not in self._orientations:
+            self._orientations[angle] = self._read_orientation(frame)
+        return self._orientations[angle]
+
+    def _read_orientation(self, frame: VideoFrame) -> Orientation:
         try:
             matrix: Any = frame.side_data.get("DISPLAYMATRIX")
         except ValueError:  # PyAV does not know another kind of side data that came with this frame

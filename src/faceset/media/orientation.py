@@ -5,8 +5,6 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-import numpy as np
-
 from faceset.types import Image
 
 
@@ -18,13 +16,13 @@ class Orientation:
     flip_x: bool = False
     flip_y: bool = False
 
-    def apply(self, image: Image) -> Image:
-        """The picture upright, contiguous."""
+    def view(self, image: Image) -> Image:
+        """The picture upright, as a view of the same memory."""
         if self.swap:
             image = image.transpose(1, 0, 2)
         rows = -1 if self.flip_y else 1
         columns = -1 if self.flip_x else 1
-        return np.ascontiguousarray(image[::rows, ::columns])
+        return image[::rows, ::columns]
 
 
 def from_display_matrix(matrix: bytes) -> Orientation | None:

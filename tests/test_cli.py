@@ -1,0 +1,234 @@
+"""The commands on real files: what they print, what they exit with, and what they say to bad input."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from portraits import both, collins, hopper, varied, write
+
+import faceset
+from faceset.errors import GalleryError
+from faceset.packs.store import import_model
+
+
+def import_arcface(models_dir: Path) -> str:
+    """Import the ArcFace test model once a run and return its name."""
+    options = {"crop": "arcface112", "colour": "RGB", "mean": 0.0, "std": 1.0, "name": "test-arcface"}
+    return import_model(models_dir / "mobilefacenet_arcface_112.onnx", **options).name
+
+
+def run(*words: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run the command; its exit code is checked."""
+    done = subprocess.run(
+        [sys.executable, "-m", "faceset", *map(str, words)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stderr + done.stdout
+    return done
+
+
+def clip(path: Path, pictures: list[np.ndarray], fps: int = 5) -> Path:
+    """A small mp4 of the given pictures."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    height, width = (side // 2 * 2 for side in pictures[0].shape[:2])
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=fps)
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = width, height, "yuv420p", 4_000_000
+        for picture in pictures:
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture[:height, :width]), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """root/<person>/<media>, two probes and a gallery of both people."""
+    root = tmp_path_factory.mktemp("people")
+    clip(root / "enrol" / "Collins" / "walk.mp4", [varied(collins(), s) for s in range(5)])
+    write(varied(hopper(), 1), root / "enrol" / "Hopper" / "1.png")
+    write(varied(hopper(), 2), root / "enrol" / "Hopper" / "2.jpg")
+    clip(
+        root / "probe.mp4",
+        [varied(collins(), s) for s in range(20, 25)] + [varied(hopper(), s)[:512, :512] for s in range(5)],
+    )
+    write(varied(collins(), 7), root / "collins.png")
+    write(varied(hopper(), 7), root / "hopper.png")
+    write(both(), root / "both.png")
+    run("enroll", root / "enrol", "--gallery", root / "people.db")
+    return root
+
+
+def test_enroll_says_what_it_did_and_does_it_once(folder: Path, tmp_path: Path) -> None:
+    first = json.loads(run("enroll", folder / "enrol", "-g", tmp_path / "g.db", "--json").stdout)
+    assert [(r["name"], r["added"], r["faces"]) for r in first["enrolled"]] == [
+        ("Collins", ["walk.mp4"], 5),
+        ("Hopper", ["1.png", "2.jpg"], 2),
+    ]
+    again = json.loads(run("enroll", folder / "enrol", "-g", tmp_path / "g.db", "--json").stdout)
+    assert [(r["added"], len(r["already"])) for r in again["enrolled"]] == [([], 1), ([], 2)]
+
+
+def test_identify_prints_one_row_per_track(folder: Path) -> None:
+    rows = list(
+        csv.DictReader(io.StringIO(run("identify", folder / "probe.mp4", "-g", folder / "people.db", "--csv").stdout))
+    )
+    assert [row["who"] for row in rows] == ["Collins", "Hopper"]
+    assert sum(int(row["faces"]) for row in rows) == 10
+    assert float(rows[0]["end"]) < float(rows[1]["start"])
+    assert rows[0]["threshold_source"] == "dlib, single images, uncalibrated"
+    table = run("identify", folder / "probe.mp4", "-g", folder / "people.db")
+    assert "2 tracks in" in table.stdout
+    assert "dlib, single images, uncalibrated" in table.stderr
+
+
+def test_verify_answers_by_its_exit_code(folder: Path) -> None:
+    yes = run("verify", folder / "collins.png", folder / "enrol" / "Collins" / "walk.mp4")
+    assert yes.stdout.startswith("same person: score 0.9")
+    no = run("verify", folder / "collins.png", folder / "hopper.png", "--json", code=1)
+    answer = json.loads(no.stdout)
+    assert answer["same"] is False
+    assert answer["score"] < answer["threshold"]
+
+
+def test_template_writes_a_file_that_verify_reads(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "collins.npz"
+    said = json.loads(run("template", folder / "enrol" / "Collins", "-o", out, "--json").stdout)
+    assert said["face_count"] == 5
+    assert sum(said["weights"]) == pytest.approx(1.0, abs=1e-5)
+    assert len(faceset.load_template(out)) == 5
+    run("verify", out, folder / "collins.png")
+    run("verify", out, folder / "hopper.png", code=1)
+    rows = list(csv.DictReader(io.StringIO(run("template", folder / "collins.png", "-o", out, "--csv").stdout)))
+    assert [row["weight"] for row in rows] == ["1"]
+
+
+def test_people_and_forget(folder: Path, tmp_path: Path) -> None:
+    run("enroll", folder / "enrol", "-g", tmp_path / "g.db", "-q")
+    held = json.loads(run("people", "-g", tmp_path / "g.db", "--json").stdout)
+    assert [(p["name"], p["faces"], len(p["media"])) for p in held] == [("Collins", 5, 1), ("Hopper", 2, 2)]
+    media = run("people", "-g", tmp_path / "g.db", "--media", "--csv").stdout
+    assert "Hopper,1.png,still,1," in media
+    gone = json.loads(run("forget", "Hopper", "-g", tmp_path / "g.db", "--yes", "--json").stdout)
+    assert gone == {"name": "Hopper", "media": 2, "faces": 2}
+    assert "no" in run("forget", "Hopper", "-g", tmp_path / "g.db", "--yes", code=2).stderr
+    assert len(json.loads(run("people", "-g", tmp_path / "g.db", "--json").stdout)) == 1
+
+
+def test_forget_asks_first(folder: Path, tmp_path: Path) -> None:
+    run("enroll", folder / "hopper.png", "--name", "Hopper", "-g", tmp_path / "g.db", "-q")
+    asked = subprocess.run(
+        [sys.executable, "-m", "faceset", "forget", "Hopper", "-g", str(tmp_path / "g.db")],
+        input="n\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert asked.returncode == 1
+    assert "Forget 'Hopper', 1 faces from 1 media, for good?" in asked.stderr
+    with faceset.Gallery(tmp_path / "g.db") as gallery:
+        assert "Hopper" in gallery
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["verify", "{folder}/none.mp4", "{folder}/collins.png"], "none.mp4"),
+        (["verify", "{folder}/both.png", "{folder}/collins.png"], "nothing says who is meant"),
+        (["template", "{folder}/collins.png", "-o", "{tmp}/a.pkl"], ".npz"),
+        (["template", "{folder}/collins.png", "-o", "{tmp}/a.npz", "--json", "--csv"], "exclude each other"),
+        (["identify", "{folder}/collins.png", "-g", "{tmp}/none.db"], "none.db"),
+        (["enroll", "{folder}/collins.png", "-g", "{tmp}/g.db"], "--name"),
+        (["enroll", "{folder}/enrol/Hopper", "-g", "{tmp}/g.db"], "<person>/<media>"),
+        (["verify", "{folder}/collins.png", "{folder}/collins.png", "--detector", "magic"], "mtcnn"),
+        (["verify", "{folder}/collins.png", "{folder}/collins.png", "--embedder", "magic"], "magic"),
+        (["verify", "{folder}/collins.png", "{folder}/collins.png", "--aggregator", "magic"], "norm-score"),
+        (["models", "info", "magic"], "magic"),
+        (["models", "pull", "dlib-resnet"], "nothing to pull"),
+        (["models", "import", "{folder}/collins.png", "--mean", "x"], "--mean 'x' is not a number"),
+    ],
+    ids=lambda v: " ".join(v[:2]) if isinstance(v, list) else None,
+)
+def test_bad_input_is_one_line_and_exit_code_2(folder: Path, tmp_path: Path, words: list[str], message: str) -> None:
+    done = run(*(w.format(folder=folder, tmp=tmp_path) for w in words), code=2)
+    assert message in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_folder_of_nothing(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "empty" in run("template", tmp_path / "empty", "-o", tmp_path / "a.npz", code=2).stderr
+
+
+def test_another_embedder_end_to_end(folder: Path, tmp_path: Path, models_dir: Path) -> None:
+    name = import_arcface(models_dir)
+    listed = json.loads(run("models", "list", "--json").stdout)
+    (entry,) = [m for m in listed if m["name"] == name]
+    assert (entry["state"], entry["commercial"], entry["width"]) == ("available", "unknown", 128)
+    assert (
+        "--threshold" in run("verify", folder / "collins.png", folder / "hopper.png", "--embedder", name, code=2).stderr
+    )
+    run("verify", folder / "collins.png", folder / "enrol" / "Collins", "--embedder", name, "--threshold", 0.4)
+    run("verify", folder / "collins.png", folder / "hopper.png", "--embedder", name, "--threshold", 0.4, code=1)
+    refused = run(
+        "identify", folder / "collins.png", "-g", folder / "people.db", "--embedder", name, "--threshold", 0.4, code=2
+    )
+    assert "was made with embedder dlib-resnet" in refused.stderr
+
+
+def test_a_licence_that_does_not_allow_commercial_use_is_refused_on_demand(
+    folder: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = import_arcface(models_dir)
+    monkeypatch.setenv("FACESET_COMMERCIAL", "1")
+    words = ["verify", folder / "collins.png", folder / "hopper.png"]
+    assert "FACESET_COMMERCIAL" in run(*words, "--embedder", name, "--threshold", 0.4, code=2).stderr
+    run(*words, code=1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
+def test_an_interruption_in_the_middle_of_enrol_leaves_the_gallery_whole(folder: Path, tmp_path: Path) -> None:
+    for person in range(30):
+        clip(tmp_path / "many" / f"p{person:02d}" / "a.mp4", [varied(collins(), 100 * person + s) for s in range(3)])
+    path = tmp_path / "g.db"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "faceset", "enroll", str(tmp_path / "many"), "-g", str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "FACESET_THREADS": "1"},
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        time.sleep(0.05)
+        try:
+            with faceset.Gallery(path, create=False) as gallery:
+                if len(gallery) >= 2:
+                    break
+        except GalleryError:
+            continue
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "interrupted; everything finished before is in" in said
+    with faceset.Gallery(path, create=False) as gallery:
+        held = gallery.people()
+        assert 2 <= len(held) < 30
+        aggregator = faceset.Recognizer().aggregator
+        for person in held:
+            sets = gallery.features(person.name)
+            assert sum(map(len, sets)) == person.faces == 3
+            again = faceset.aggregation.aggregate_set(aggregator, sets)
+            np.testing.assert_array_equal(again.vector, gallery.template(person.name).vector)
