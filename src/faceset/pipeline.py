@@ -21,6 +21,7 @@ from faceset.types import Face, FaceSet, Frame, Progress, ProgressCallback
 
 MIN_FRAMES_PER_BATCH = 4
 PIXELS_PER_BATCH = 8 * 1920 * 1080
+DEFAULT_MIN_FACE = 24.0
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ class Pipeline:
         detector: finds faces.
         landmarker: places the points the embedder's crop needs; None where the detector's own points are those.
         embedder: turns crops into features.
+        min_face: faces smaller than this, the square root of the box's area in pixels, are passed over: their features
+            say too little. (Faces of 17 x 24 pixels in a 120 x 66 clip reached 0.914 with a stranger, at a threshold of
+            0.912.)
         keep_crops: whether faces keep their aligned crop (about 68 kB each at 150 x 150).
         tracker: options of the tracker.
     """
@@ -38,10 +42,13 @@ class Pipeline:
     detector: Detector
     landmarker: Landmarker | None
     embedder: Embedder
+    min_face: float = DEFAULT_MIN_FACE
     keep_crops: bool = False
     tracker: TrackerOptions = field(default_factory=TrackerOptions)
 
     def __post_init__(self) -> None:
+        if not self.min_face >= 0:
+            raise InputError(f"min_face must be at least 0 pixels, but got {self.min_face!r}")
         needed = self.embedder.geometry.scheme
         given = self.landmarker.scheme if self.landmarker is not None else self.detector.scheme
         if given != needed:
@@ -57,6 +64,7 @@ class Pipeline:
         crops = []
         counts = []
         for frame, faces in zip(frames, found, strict=True):
+            faces = [face for face in faces if face.area >= self.min_face**2]
             if self.landmarker is not None:
                 faces = self.landmarker.landmark(frame.image, faces)
             counts.append(len(faces))

@@ -24,7 +24,7 @@ from faceset.errors import (
 )
 from faceset.gallery import Gallery
 from faceset.media import Found, Media, Source
-from faceset.pipeline import Pipeline
+from faceset.pipeline import DEFAULT_MIN_FACE, Pipeline
 from faceset.scoring import Threshold
 from faceset.tracking import TrackerOptions
 from faceset.types import Decision, FaceSet, Match, ProgressCallback, Template
@@ -46,6 +46,7 @@ class Recognizer:
         fps: frames a second that are looked at in a video or stream; None looks at every frame. Of arrays every one is
             looked at.
         threshold: accept when a score reaches it; default the embedder's own.
+        min_face: faces smaller than this (square root of the box's area, in pixels) are passed over.
         keep_crops: keep the aligned crop of every face in templates (for contact sheets).
         tracker: options of the tracker; default chosen for the embedder.
 
@@ -66,6 +67,7 @@ class Recognizer:
         aggregator: str | Aggregator | None = None,
         fps: float | None = DEFAULT_FPS,
         threshold: float | None = None,
+        min_face: float = DEFAULT_MIN_FACE,
         keep_crops: bool = False,
         tracker: TrackerOptions | None = None,
     ) -> None:
@@ -84,7 +86,9 @@ class Recognizer:
         if tracker is None:
             tracker = TrackerOptions(same_score=manifest.threshold)
         landmarker = Dlib5() if self.embedder.geometry.scheme == "dlib5" else None
-        self.pipeline = Pipeline(self.detector, landmarker, self.embedder, keep_crops=keep_crops, tracker=tracker)
+        self.pipeline = Pipeline(
+            self.detector, landmarker, self.embedder, min_face=min_face, keep_crops=keep_crops, tracker=tracker
+        )
 
     @property
     def model_id(self) -> str:
@@ -289,7 +293,10 @@ class Recognizer:
         if not sets:
             count = medium.report.frames_sampled
             looked = "1 picture" if count == 1 else f"{count} frames"
-            return Seen(medium, [], f"{medium.name}: no face found in {looked}")
+            small = (
+                f" (faces under {self.pipeline.min_face:g} pixels are passed over)" if self.pipeline.min_face else ""
+            )
+            return Seen(medium, [], f"{medium.name}: no face found in {looked}{small}")
         return Seen(medium, people.group_people(sets, self._same_person_score()))
 
     def _nothing_usable(self, source: object, reasons: Sequence[str], single: bool, *, several: bool) -> None:

@@ -119,7 +119,10 @@ def identify(
     if as_csv:
         columns += ["threshold", "threshold_source"]
     if not matches:
-        remark(f"no face found in {source}", quiet=quiet)
+        remark(
+            f"no face found in {source} (faces under {recognizer.pipeline.min_face:g} pixels are passed over)",
+            quiet=False,
+        )
     emit(
         as_json=as_json,
         as_csv=as_csv,
