@@ -66,9 +66,9 @@ def noisy_frames(count: int, height: int = 120, width: int = 160) -> list[np.nda
     return [np.ascontiguousarray(fine[i : i + height, i : i + width]) for i in range(count)]
 
 
-def write_sound(path: Path, seconds: float = 0.5) -> Path:
+def write_sound(path: Path, seconds: float = 0.5, codec: str = "aac") -> Path:
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("aac", rate=44100)
+        stream = container.add_stream(codec, rate=44100)
         for i in range(int(seconds * 44100 / 1024)):
             samples = (np.sin(np.arange(1024) / 20) * 0.3).astype(np.float32)[None]
             frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")

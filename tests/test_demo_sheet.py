@@ -65,7 +65,10 @@ def test_the_summary_says_what_the_weights_do() -> None:
     assert (
         sheet._summary(template([0.2, 0.8]), 2) == "2 faces, aggregator norm: the heaviest counts 4 times the lightest"
     )
-    assert sheet._summary(template([0.0, 1.0]), 1) == "2 faces (1 shown), aggregator norm: weights from 0 to 100.00%"
+    assert (
+        sheet._summary(template([0.0, 1.0]), 1)
+        == "2 faces (1 shown), aggregator norm: 1 of them counts for nothing, the heaviest for 100.00%"
+    )
     assert sheet._summary(template([1.0]), 1).startswith("1 face, ")
 
 

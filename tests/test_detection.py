@@ -11,10 +11,11 @@ from pathlib import Path
 
 import av
 import cv2
+import labels
 import numpy as np
 import pytest
+from portraits import collins, hopper
 
-import labels
 from faceset import detection
 from faceset.detection.base import Detector
 from faceset.detection.hog import HogOptions
@@ -22,7 +23,6 @@ from faceset.detection.mtcnn import Mtcnn, MtcnnOptions
 from faceset.detection.yunet import YuNet
 from faceset.errors import InputError, LicenceError, ModelError, ModelFileError
 from faceset.types import Face
-from portraits import collins, hopper
 
 TINY = [(1, 1), (1, 300), (12, 12), (19, 25), (66, 120)]
 
@@ -55,6 +55,15 @@ def pair() -> np.ndarray:
     """The heads of both portraits side by side, 200 x 400."""
     heads = (collins()[20:220, 120:320], hopper()[80:380, 110:410])
     return np.concatenate([cv2.resize(head, (200, 200), interpolation=cv2.INTER_AREA) for head in heads], axis=1)
+
+
+@pytest.fixture(params=["mtcnn", "yunet"])
+def pointing(request: pytest.FixtureRequest) -> Detector:
+    """A detector that gives points."""
+    if request.param == "mtcnn":
+        return mtcnn()
+    folder: Path = request.getfixturevalue("models_dir")
+    return yunet(folder / "yunet_n_dynamic.onnx")
 
 
 def same(a: Sequence[Face], b: Sequence[Face], pixels: float = 1e-3) -> bool:
@@ -142,10 +151,8 @@ def iod(points: np.ndarray) -> float:
     return float(np.linalg.norm(points[1] - points[0]))
 
 
-def test_points_lie_in_their_order(detector: Detector) -> None:
-    if detector.scheme is None:
-        pytest.skip("boxes only")
-    for face in detector.detect([pair()])[0]:
+def test_points_lie_in_their_order(pointing: Detector) -> None:
+    for face in pointing.detect([pair()])[0]:
         assert face.landmarks is not None
         eye0, eye1, nose, mouth0, mouth1 = face.landmarks
         assert eye0[0] < nose[0] < eye1[0]
@@ -154,20 +161,16 @@ def test_points_lie_in_their_order(detector: Detector) -> None:
         assert all(face.box[0] < x < face.box[2] and face.box[1] < y < face.box[3] for x, y in face.landmarks)
 
 
-def test_points_lie_where_a_hand_would_put_them(detector: Detector) -> None:
-    if detector.scheme is None:
-        pytest.skip("boxes only")
-    (face,) = detector.detect([collins()])[0]
+def test_points_lie_where_a_hand_would_put_them(pointing: Detector) -> None:
+    (face,) = pointing.detect([collins()])[0]
     assert face.landmarks is not None
     by_hand = np.array([[203, 101], [246, 103], [223, 128], [203, 140], [247, 140]])
     assert np.linalg.norm(face.landmarks - by_hand, axis=1).max() < 0.15 * iod(by_hand)
 
 
-def test_a_mirrored_picture_has_mirrored_points(detector: Detector) -> None:
-    if detector.scheme is None:
-        pytest.skip("boxes only")
+def test_a_mirrored_picture_has_mirrored_points(pointing: Detector) -> None:
     image = collins()
-    (face,), (mirrored,) = detector.detect([image, np.ascontiguousarray(image[:, ::-1])])
+    (face,), (mirrored,) = pointing.detect([image, np.ascontiguousarray(image[:, ::-1])])
     assert face.landmarks is not None
     assert mirrored.landmarks is not None
     back = mirrored.landmarks[[1, 0, 2, 4, 3]] * [-1, 1] + [image.shape[1] - 1, 0]
@@ -200,7 +203,7 @@ def test_faces_at_the_border_and_larger_than_the_picture(part: str) -> None:
     (found,) = mtcnn().detect([image])[0]
     assert found.landmarks is not None
     assert face.landmarks is not None
-    assert np.abs(found.landmarks + [cut[2], cut[0]] - face.landmarks).max() < 0.25 * iod(face.landmarks)
+    assert np.abs(found.landmarks + np.array([cut[2], cut[0]]) - face.landmarks).max() < 0.25 * iod(face.landmarks)
 
 
 def test_smallest_face_follows_the_short_side() -> None:
@@ -237,7 +240,8 @@ def test_hog_gives_dlibs_own_boxes(upsample: int) -> None:
 
     image = pair()
     boxes, scores, _ = dlib.get_frontal_face_detector().run(image, upsample, 0.0)
-    wanted = sorted(((s, (b.left(), b.top(), b.right() + 1, b.bottom() + 1)) for b, s in zip(boxes, scores)), reverse=True)
+    rows = [(b.left(), b.top(), b.right() + 1, b.bottom() + 1) for b in boxes]
+    wanted = sorted(zip(scores, rows, strict=True), reverse=True)
     found = detection.get("hog", upsample=upsample).detect([image])[0]
     assert [(face.score, face.box) for face in found] == wanted
     assert len(found) == 2

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles import mtcnn_naive
 
 from faceset.detection import boxes as bx
 from faceset.packs.installed import MTCNN_PNET, installed_file
-from oracles import mtcnn_naive
 
 
 def some_boxes(count: int, seed: int, spread: float = 60) -> np.ndarray:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import joblib
 import numpy as np
 import pytest
+from oracles import mtcnn_naive
 
 from faceset.errors import ModelFileError
 from faceset.packs import mtcnn as networks
-from oracles import mtcnn_naive
 
 SIDES = {"rnet": [(24, 24)], "onet": [(48, 48)], "pnet": [(12, 12), (13, 17), (22, 31)]}
 CASES = [(net, shape) for net, shapes in SIDES.items() for shape in shapes]

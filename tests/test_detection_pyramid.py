@@ -21,7 +21,9 @@ def test_a_window_shows_its_place_at_any_size(side: int, width: float) -> None:
     x0, y0 = 70.25, 61.5
     (window,) = Pyramid(slope(400, 480)).cut(np.array([[x0, y0, x0 + width, y0 + width]]), side)
     at = (np.arange(side) + 0.5) * width / side
-    assert np.abs(window[..., 0] - (x0 + at)[None, :] / 2).max() <= 1.6  # every copy rounds to whole numbers, upwards on this slope
+    assert (
+        np.abs(window[..., 0] - (x0 + at)[None, :] / 2).max() <= 1.6
+    )  # every copy rounds to whole numbers, upwards on this slope
     assert np.abs(window[..., 1] - (y0 + at)[:, None] / 2).max() <= 1.6
     assert (window[..., 2] == 90).all()
 

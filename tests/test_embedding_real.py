@@ -61,8 +61,9 @@ def test_our_own_crop_gives_nearly_the_same_numbers(faces: DlibFaces) -> None:
         for image, points in zip(faces.pictures, faces.landmarks, strict=True)
     ]
     distance = np.linalg.norm(Embedder.load().embed(crops) - faces.descriptors, axis=1)
-    assert np.median(distance) < 0.002
-    assert distance.max() < 0.01
+    # 0.0005 with OpenCV 5; older versions place samples on a grid of 1/32 pixel: 0.004.
+    assert np.median(distance) < 0.006
+    assert distance.max() < 0.012
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 from faceset import aggregation
 from faceset.errors import DuplicateMediaError, EmbedderMismatchError, EmptySetError, InputError, UnknownPersonError
 from faceset.gallery import ExactIndex, Gallery
+from faceset.gallery.schema import metadata
 from faceset.types import FaceSet
 
 NAMES = ("mean", "norm-score", "medoid", "media-first", "trimmed", "nan")
@@ -200,6 +203,15 @@ def test_another_aggregator_rebuilds_the_templates(gallery: Gallery) -> None:
     assert gallery.refresh(MEAN) == 3
     assert gallery.search([probe(1)], aggregator=MEAN)[0][0].score == with_mean[0].score
     assert gallery.search([probe(1)])[0][0].score == with_mean[0].score
+    generation = generation_of(gallery)
+    gallery.search([probe(1)], aggregator=MEAN)
+    gallery.refresh(MEAN)
+    assert generation_of(gallery) == generation  # nothing to do, nothing written
+
+
+def generation_of(gallery: Gallery) -> int:
+    with closing(sqlite3.connect(gallery.path)) as raw:
+        return int(raw.execute("SELECT generation FROM meta").fetchone()[0])
 
 
 def test_media_first_is_told_the_media(gallery: Gallery) -> None:
@@ -208,6 +220,17 @@ def test_media_first_is_told_the_media(gallery: Gallery) -> None:
                 aggregator=aggregation.get("media-first"))  # fmt: skip
     template = gallery.template("Grace")
     weight = sum(float(w) for w, f in zip(template.weights, template.faces, strict=True) if f.media == "one.jpg")
+    assert weight == pytest.approx(0.5)
+
+
+def test_media_without_a_digest_are_told_apart_by_name(gallery: Gallery) -> None:
+    """As in :func:`faceset.aggregation.aggregate_set`."""
+    aggregator = aggregation.get("media-first")
+    for name, count in (("door", 3), ("door", 5), ("hall", 1)):
+        sets = [faces(count, name, count=count, known=False, kind="stream")]
+        gallery.add("Grace", sets, aggregator=aggregator)
+    template = gallery.template("Grace")
+    weight = sum(float(w) for w, f in zip(template.weights, template.faces, strict=True) if f.media == "hall")
     assert weight == pytest.approx(0.5)
 
 
@@ -415,6 +438,11 @@ def test_numpy_numbers_are_stored(gallery: Gallery) -> None:
     (held,) = gallery.features("Grace")
     assert held.track == 2
     assert [f.frame for f in held.faces] == [0, 6, 12, 18]
+
+
+def test_the_page_in_docs_lists_every_table() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "gallery.md").read_text(encoding="utf-8")
+    assert {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")} == set(metadata.tables)
 
 
 def test_the_file_is_whole(gallery: Gallery) -> None:

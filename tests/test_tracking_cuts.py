@@ -39,7 +39,7 @@ def noisy(picture, seed):
 
 def decode(path):
     with av.open(str(path)) as container:
-        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        return [f.reformat(640, 360, "rgb24").to_ndarray() for f in container.decode(video=0)]
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_none_where_people_walk_and_one_at_the_seam_of_a_loop(data_dir):
 def test_a_cut_and_back():
     a, b = scene(1), scene(2)
     assert cuts([a, a, noisy(a, 1), b, b, noisy(b, 2), a]) == [3, 6]
-    assert cuts([a, b]) == [1]
+    assert cuts([a, b, a, a]) == [1, 2]
     assert cuts([a]) == []
 
 
@@ -94,6 +94,7 @@ def test_brightness_ramp(rate):
         lambda a: light(a, 4, 60),  # mostly burnt out
         lambda a: light(a, 2, 40),
         lambda a: light(a, 1, 90),
+        lambda a: light(light(a, 0.15), 20),  # a burst over a dark stage
         lambda a: light(a, 0, 0),  # all black
         lambda a: light(a, 0.2, 0),
     ],
@@ -105,6 +106,20 @@ def test_flash_and_blackout(flash, length):
     assert cuts(frames) == []
 
 
+def test_a_lamp_is_switched_on_in_a_still_scene():
+    a = scene(5)
+    assert cuts([a] * 6 + [light(a, 1.9, 30)] * 6) == []
+    assert cuts([light(a, 0.3)] * 6 + [light(a, 1, 60)] * 6) == []
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("gain", [2, 4, 10, 20])
+@pytest.mark.parametrize("at", [45, 150, 250])
+def test_flash_over_a_real_stage(hamilton, at, gain):
+    still = [noisy(hamilton[at], i) for i in range(6)]
+    assert cuts([*still, light(hamilton[at], gain), *still]) == []
+
+
 def test_strobe():
     a = scene(6)
     assert cuts([light(a, 1.4 if i % 2 else 0.3) for i in range(16)]) == []
@@ -113,7 +128,7 @@ def test_strobe():
 @pytest.mark.parametrize("speed", [2, 8, 20])
 def test_pan(speed):
     wide = scene(7, 180, 960)
-    assert cuts([wide[:, x : x + 320] for x in range(0, 640, speed)]) == []
+    assert cuts([wide[:, x : x + 320] for x in range(0, 640, speed)[:60]]) == []
 
 
 def test_something_large_passes():

@@ -52,7 +52,10 @@ def forward(net: str, weights: list[Array], image: Array) -> dict[str, Array]:
         if pool is not None:
             x = max_pool(x, pool[0], 2, same=pool[1])
     if net == "pnet":
-        return {"box": convolution(x, w.pop(0), w.pop(0)), "score": softmax(convolution(x, w.pop(0), w.pop(0)))[..., 1:]}
+        return {
+            "box": convolution(x, w.pop(0), w.pop(0)),
+            "score": softmax(convolution(x, w.pop(0), w.pop(0)))[..., 1:],
+        }
     x = x.transpose(1, 0, 2).ravel()  # Keras permutes the axes to W, H, C before it flattens
     x = prelu(x @ w.pop(0) + w.pop(0), w.pop(0))
     out = {"box": x @ w.pop(0) + w.pop(0)}

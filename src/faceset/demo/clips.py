@@ -16,6 +16,7 @@ from faceset.errors import InputError
 from faceset.types import Box, Image
 
 FPS = 25
+SECONDS = 4.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def render(
     seed: int,
     *,
     size: tuple[int, int] = (360, 480),
-    seconds: float = 4.4,
+    seconds: float = SECONDS,
     spoilt: float = 0.4,
 ) -> Clip:
     """One person before a moving camera in changing light; a share of the frames is spoilt.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from faceset.demo.clips import Clip, Shown, render, render_meeting
+from faceset.demo.clips import SECONDS, Clip, Shown, render, render_meeting
 from faceset.demo.portraits import Portrait
 from faceset.errors import InputError, MediaError
 
@@ -18,13 +18,21 @@ TRUTH = "truth.json"
 CLIPS_EACH = 3
 
 
-def shoot(folder: Path, people: Sequence[Portrait], seed: int = 0, hook: Hook | None = None) -> tuple[Clip, ...]:
+def shoot(
+    folder: Path,
+    people: Sequence[Portrait],
+    seed: int = 0,
+    *,
+    seconds: float = SECONDS,
+    hook: Hook | None = None,
+) -> tuple[Clip, ...]:
     """Render three clips of each person and one of the first two together; write the truth beside them.
 
     Args:
         folder: made when missing; files of the same names are replaced.
         people: at least two.
-        seed: every clip has its own seed, drawn from this one.
+        seed: every clip has its own seed, made from this one.
+        seconds: length of the clips of one person.
         hook: called before each clip.
 
     Raises:
@@ -45,7 +53,7 @@ def shoot(folder: Path, people: Sequence[Portrait], seed: int = 0, hook: Hook | 
     for number, person in enumerate(people):
         for take in range(1, CLIPS_EACH + 1):
             stem = person.name.split()[-1].lower()
-            clips.append(render(person, path(f"{stem}-{take}"), 1000 * seed + 100 * number + take))
+            clips.append(render(person, path(f"{stem}-{take}"), 1000 * seed + 100 * number + take, seconds=seconds))
     clips.append(render_meeting(people[0], people[1], path("meeting"), 1000 * seed + 999))
     save_truth(folder, clips)
     return tuple(clips)

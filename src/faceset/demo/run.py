@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from faceset.demo import questions
-from faceset.demo.clips import Clip
+from faceset.demo.clips import SECONDS, Clip
 from faceset.demo.footage import Hook, load_truth, shoot
 from faceset.demo.portraits import Portrait, portraits
 from faceset.demo.questions import Row
@@ -19,8 +19,12 @@ from faceset.errors import InputError
 from faceset.gallery import Gallery
 from faceset.recognizer import Recognizer
 
-SHEET_AGGREGATOR = "norm-score"
-"""What weighs the faces on the contact sheet: the default, a mean, weighs them all the same."""
+SHEET_AGGREGATOR = "trimmed"
+"""What weighs the faces on the contact sheet.
+
+The default is a mean, which weighs them all the same; this one drops faces that disagree with the others, and most of
+the spoilt ones do.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ def run_demo(
     folder: Path,
     *,
     seed: int = 0,
+    seconds: float = SECONDS,
     reuse: bool = False,
     recognizer: Recognizer | None = None,
     people: Sequence[Portrait] | None = None,
@@ -97,6 +102,7 @@ def run_demo(
     Args:
         folder: made when missing.
         seed: draws the clips.
+        seconds: length of the clips of one person.
         reuse: take the clips that an earlier run left in ``folder`` instead of rendering.
         recognizer: who answers; by default ``Recognizer(keep_crops=True)``.
         people: who is filmed; by default the two portraits of :mod:`faceset.demo.portraits`.
@@ -110,7 +116,7 @@ def run_demo(
     if reuse:
         clips = load_truth(folder / "clips")
     else:
-        clips = shoot(folder / "clips", portraits() if people is None else people, seed, hook)
+        clips = shoot(folder / "clips", portraits() if people is None else people, seed, seconds=seconds, hook=hook)
     rendered = time.perf_counter()
     if recognizer is None:
         if hook is not None:

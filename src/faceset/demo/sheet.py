@@ -62,7 +62,7 @@ def contact_sheet(template: Template, path: Path, title: str, *, most: int = 60)
         draw.rectangle((x, under, x + TILE - 1, under + 6), _TRACK)
         if weight > 0:
             draw.rectangle((x, under, x + max(0, round(TILE * weight / largest) - 1), under + 6), _BAR)
-        draw.text((x, under + 10), f"{weight:.2%}", _INK, fonts[1])
+        draw.text((x, under + 10), f"{weight:.2%}", _INK if weight > 0 else _GREY, fonts[1])
         draw.text((x + TILE - 1, under + 10), f"{face.time:.2f} s", _GREY, fonts[1], anchor="ra")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,8 @@ def _summary(template: Template, shown: int) -> str:
     if high - low <= 1e-6:
         spread = "every face weighs the same"
     elif low <= 0:
-        spread = f"weights from 0 to {high:.2%}"
+        none = int((template.weights <= 0).sum())
+        spread = f"{none} of them {'counts' if none == 1 else 'count'} for nothing, the heaviest for {high:.2%}"
     else:
         spread = f"the heaviest counts {high / low:.2g} times the lightest"
     return f"{faces}, aggregator {template.aggregator}: {spread}"

@@ -70,7 +70,8 @@ def _overlap(
     shared = np.maximum(width, 0) * np.maximum(height, 0) * (groups[some, None] == groups[None, others])
     first, second = area[some, None], area[None, others]
     whole = np.minimum(first, second) if of_smaller else first + second - shared
-    return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
+    overlap: npt.NDArray[np.float64] = np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
+    return overlap
 
 
 def squared(boxes: Boxes) -> Boxes:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +47,6 @@ class Hog:
     def __init__(self, options: HogOptions | None = None) -> None:
         """Nothing is loaded: the detector is part of dlib."""
         self.options = options or HogOptions()
-        self._local = threading.local()  # dlib's detector keeps its scratch memory inside
 
     @classmethod
     def create(cls, **options: Any) -> Hog:
@@ -54,9 +56,8 @@ class Hog:
     def detect(self, images: Sequence[Image]) -> list[list[Face]]:
         """Find faces; see :class:`faceset.detection.base.Detector`."""
         pictures = [check_image(image, f"images[{k}]") for k, image in enumerate(images)]
-        if not hasattr(self._local, "detector"):
-            self._local.detector = dlib.get_frontal_face_detector()
-        return [self._one(self._local.detector, np.ascontiguousarray(image)) for image in pictures]
+        with _POOL.borrowed() as detector:
+            return [self._one(detector, np.ascontiguousarray(image)) for image in pictures]
 
     def _one(self, detector: Any, image: Image) -> list[Face]:
         found, scores, _ = detector.run(image, self.options.upsample, self.options.threshold)
@@ -65,3 +66,35 @@ class Hog:
             Face((box.left(), box.top(), box.right() + 1, box.bottom() + 1), max(0.0, score))
             for box, score in zip(found, scores, strict=True)
         )
+
+
+class _Pool:
+    """dlib's detectors of this process, at most one a core.
+
+    One keeps its scratch memory inside, so two threads must not use it at once; making one takes half a second, so a
+    thread that finds none idle and enough made waits.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._idle: queue.LifoQueue[Any] = queue.LifoQueue()
+        self._lock = threading.Lock()
+        self._left = most
+
+    @contextlib.contextmanager
+    def borrowed(self) -> Iterator[Any]:
+        detector = self._take()
+        try:
+            yield detector
+        finally:
+            self._idle.put(detector)
+
+    def _take(self) -> Any:
+        with contextlib.suppress(queue.Empty):
+            return self._idle.get_nowait()
+        with self._lock:
+            make = self._left > 0
+            self._left -= make
+        return dlib.get_frontal_face_detector() if make else self._idle.get()
+
+
+_POOL = _Pool(os.cpu_count() or 1)

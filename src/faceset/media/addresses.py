@@ -38,11 +38,10 @@ def shown(address: str) -> str:
     'rtsp://camera.lan:554/live'
     """
     scheme, _, rest = address.partition("://")
-    rest = re.split(r"[?#]", rest, maxsplit=1)[0] if "@" not in re.split(r"[?#]", rest, maxsplit=1)[-1] else rest
-    host, slash, path = rest.partition("/")
+    host = re.split(r"[/?#]", rest, maxsplit=1)[0]
     if "@" in host:
-        host = host.rpartition("@")[2]
-    elif "@" in path and re.search(r":(?!\d*$)", host.rpartition("]")[2]):  # an unquoted slash in the password
-        host, slash, path = path.rpartition("@")[2].partition("/")
-    path = re.split(r"[?#]", path, maxsplit=1)[0]
-    return f"{scheme.lower()}://{re.split(r'[?#]', host, maxsplit=1)[0]}{slash}{path}"
+        rest = host.rpartition("@")[2] + rest[len(host) :]
+    elif "@" in rest and re.search(r":(?!\d*$)", host.rpartition("]")[2]):
+        # No port looks like this: it is the start of a password with an unquoted / ? or # in it.
+        rest = rest.rpartition("@")[2]
+    return f"{scheme.lower()}://" + re.split(r"[?#]", rest, maxsplit=1)[0]

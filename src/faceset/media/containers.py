@@ -37,12 +37,15 @@ def open_file(path: Path, name: str) -> InputContainer:
         reason = missing_index(path) or _reason(error)
     except UnicodeDecodeError:
         reason = "its metadata is damaged; copy it again, or convert it to MP4"
-    if reason:
-        raise MediaError(f"{name}: {reason}")
-    if _is_no_video_format(container.format.name):
+    else:
+        if _is_no_video_format(container.format.name):
+            reason = _UNKNOWN
+        elif not container.streams.video and not container.streams.audio:
+            reason = missing_index(path) or f"holds no video; {_CONVERT}"
+        if not reason:
+            return container
         container.close()
-        raise MediaError(f"{name}: {_UNKNOWN}")
-    return container
+    raise MediaError(f"{name}: {reason}")
 
 
 def open_url(url: str, name: str, limits: Limits) -> InputContainer:

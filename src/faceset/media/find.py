@@ -58,7 +58,10 @@ def find_media(
         return [open_media(source, name=name, limits=limits, array_fps=array_fps)]
     found = scan(folder, name=name, limits=limits)
     if not found.media:
-        seen = f" ({len(found.skipped)} files were looked at: {found.skipped[0]} ...)" if found.skipped else ""
+        seen = ""
+        if found.skipped:
+            count = "1 file was" if len(found.skipped) == 1 else f"{len(found.skipped)} files were"
+            seen = f" ({count} looked at: {found.skipped[0]})"
         raise MediaError(f"{name or folder}: the folder holds no picture and no video{seen}; check the path")
     return list(found.media)
 

@@ -21,8 +21,8 @@ class Boxes:
 
     @property
     def has_index(self) -> bool:
-        """Whether the ``moov`` box is there; without it nothing can be decoded."""
-        return "moov" in self.types
+        """Whether the whole ``moov`` box is there; without it nothing can be decoded."""
+        return "moov" in self.types and not (self.missing_bytes and self.types[-1] == "moov")
 
 
 def read_boxes(path: Path) -> Boxes:
@@ -46,18 +46,19 @@ def read_boxes(path: Path) -> Boxes:
                 break
             types.append(kind.decode("ascii"))
             at += length
-    # A moov that is itself cut off is no index: FFmpeg cannot use it either.
-    if at > size and types and types[-1] == "moov":
-        types.pop()
     return Boxes(tuple(types), max(0, at - size))
 
 
 def missing_index(path: str | os.PathLike[str]) -> str | None:
-    """A sentence when the file is a movie whose index never came; None otherwise."""
-    boxes = read_boxes(Path(path))
+    """A sentence when the file is a movie whose index never came, or not whole; None otherwise."""
+    try:
+        boxes = read_boxes(Path(path))
+    except OSError:
+        return None
     if not boxes.is_movie or boxes.has_index:
         return None
+    fault = "in front is incomplete" if "moov" in boxes.types else "at its end is missing"
     return (
-        "the file is cut short: the index (moov) at its end is missing, so nothing in it can be decoded; "
+        f"the file is cut short: the index (moov) {fault}, so nothing in it can be decoded; "
         "copy or download it again, or rebuild the index with a repair tool such as untrunc"
     )

@@ -9,6 +9,9 @@ from fractions import Fraction
 DEFAULT_RATE = Fraction(25)
 """Frames a second assumed where a file says nothing."""
 
+DISORDER_SECONDS = 1
+"""A step back of at most this is disorder after damage; a longer one means that the source began anew."""
+
 
 class Ticks:
     """Chooses the first frame at or after each tick k / fps, and none twice.
@@ -69,11 +72,15 @@ class Clock:
             now = following
         else:
             if self._start is None or (self.last is None and stamp < self._start):
-                self._start = stamp
+                self._start, self._shift = stamp, following
             now = (stamp - self._start) * self._unit + self._shift
             if self.last is not None and now < self.last:
-                self._note("time stamps jump back: the times after that go on from the frame before")
-                self._shift += following - now
-                now = following
+                if self.last - now > DISORDER_SECONDS:
+                    self._note("time stamps jump back: the times after that go on from the frame before")
+                    self._shift += following - now
+                    now = following
+                else:
+                    self._note("some frames came out of order; they have the time of the frame before")
+                    now = self.last
         self.last = now
         return float(now)

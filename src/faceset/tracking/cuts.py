@@ -53,11 +53,12 @@ class CutDetector:
     """Says of each sampled frame of one medium whether a new shot begins with it.
 
     Black, white and washed-out frames are passed over: what follows is compared with what was before them. Slow
-    dissolves are not found. One detector serves one medium; it keeps one thumbnail, whatever the length.
+    dissolves are not found. One detector serves one medium; it keeps two thumbnails, whatever the length.
     """
 
     def __init__(self) -> None:
         self._last: _Thumbnail | None = None
+        self._before: _Thumbnail | None = None
         self._recent: deque[float] = deque(maxlen=12)
         self._washed = 0
 
@@ -77,12 +78,13 @@ class CutDetector:
             return False
         if _blank(new) or self._flash(new, last):
             return False
-        self._last = new
+        before, self._before, self._last = self._before, last, new
         structure = _structure(last, new)
         score = float(np.sqrt(max(0.0, 1.0 - structure) * _colour_change(last, new)))
         calm = len(self._recent) >= CALM_FRAMES and score >= CALM_CUT and score >= CALM_RATIO * max(self._recent)
-        if structure < LOST and (score >= CUT or calm):
+        if structure < LOST and (score >= CUT or calm) and not _is_back(before, new):
             self._recent.clear()
+            self._before = None
             return True
         self._recent.append(score)
         return False
@@ -100,6 +102,11 @@ def _thumbnail(image: Image) -> _Thumbnail:
     small = cv2.resize(image, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA).astype(np.float32)
     grey = small.mean(axis=2)
     return _Thumbnail(small, grey, float((grey >= SATURATED).mean()))
+
+
+def _is_back(before: _Thumbnail | None, new: _Thumbnail) -> bool:
+    """Whether the one frame between these two was a flash that was not bright enough to be passed over."""
+    return before is not None and _structure(before, new) >= LOST
 
 
 def _blocks() -> list[tuple[int, int]]:
