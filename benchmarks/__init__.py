@@ -1,0 +1,1 @@
+"""Measurements of what this project claims, one script a claim."""

@@ -19,10 +19,9 @@ import numpy as np
 from benchmarks.common import data_dir, finish, side_by_side, timed
 from faceset import Recognizer, detection
 from faceset.alignment import align
-from faceset.detection.landmarks import dlib5_model_path
 from faceset.embedding import Embedder
 from faceset.media import find_media
-from faceset.packs.installed import dlib_resnet_file
+from faceset.packs.installed import DLIB_POINTS, DLIB_RESNET, installed_file
 
 CLIPS = ("people_walking.mp4", "short_hamilton_clip.mp4")
 FPS = 5.0
@@ -33,8 +32,8 @@ class Dlib:
 
     def __init__(self) -> None:
         self.detector = dlib.get_frontal_face_detector()
-        self.predictor = dlib.shape_predictor(str(dlib5_model_path()))
-        self.encoder = dlib.face_recognition_model_v1(str(dlib_resnet_file()))
+        self.predictor = dlib.shape_predictor(str(installed_file(*DLIB_POINTS)))
+        self.encoder = dlib.face_recognition_model_v1(str(installed_file(*DLIB_RESNET)))
 
     def boxes(self, image: np.ndarray, upsample: int = 0) -> list[Any]:
         """HOG boxes."""

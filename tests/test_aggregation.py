@@ -88,6 +88,13 @@ def test_quality_all_zero_falls_back_to_the_norm():
     assert aggregation.get("best")(HAND, [0, 3], quality=[0, 0, 0]).weights.tolist() == [0, 1, 0]
 
 
+def test_of_equal_faces_the_first_is_the_medoid():
+    x = np.random.default_rng(0).standard_normal(99)
+    for scales in ([1, 0.7, 3.3, 1.9, 0.1], [0.3, 7, 0.9], [5, 1 / 3]):
+        rows = np.array([s * x for s in scales], np.float32)
+        assert np.argmax(aggregation.get("medoid")(rows, [0, len(rows)]).weights) == 0
+
+
 def test_best_without_quality_takes_the_longest():
     assert aggregation.get("best")(HAND, [0, 3]).weights.tolist() == [0, 1, 0]
 

@@ -133,6 +133,17 @@ def test_padding_changes_nothing(junk):
     assert (weights[~mask] == 0).all()
 
 
+def test_padding_beside_faces_that_all_stand_against_the_query():
+    # The padding's dot product would be 0 and the largest by far: all real weights would underflow.
+    model = nan_graph(np.array([-1e4, 0, 0]), np.diag([0.0, 0, 1]), np.zeros(3))
+    features = np.zeros((1, 5, 3), np.float32)
+    features[0, :2, 0] = 1, 2
+    mask = np.array([[True, True, False, False, False]])
+    template, weights = run(model, features, mask)
+    assert weights[0] == pytest.approx([0.5, 0.5, 0, 0, 0])
+    assert template[0] == pytest.approx([1, 0, 0])
+
+
 def test_all_padding_is_zero_in_the_graph_and_refused_outside():
     template, weights = run(nan_graph(*parameters(4)), np.full((1, 3, 4), np.nan, np.float32), np.zeros((1, 3), bool))
     assert not template.any()

@@ -127,9 +127,10 @@ def test_the_same_strength_does_like_harm_to_a_larger_crop(kind: str) -> None:
 
     large = picture(288, 288)
     small = cv2.resize(large, (112, 112), interpolation=cv2.INTER_AREA)
-    shrunk = cv2.resize(degrade(large, kind, 0.6, rng(4)), (112, 112), interpolation=cv2.INTER_AREA)
-    ratio = harm(small, shrunk) / harm(small, degrade(small, kind, 0.6, rng(4)))
-    assert 0.6 < ratio < 1.7
+    for strength in (0.6, 1.0):
+        shrunk = cv2.resize(degrade(large, kind, strength, rng(4)), (112, 112), interpolation=cv2.INTER_AREA)
+        ratio = harm(small, shrunk) / harm(small, degrade(small, kind, strength, rng(4)))
+        assert 0.6 < ratio < 1.5
 
 
 # ---- physics ---------------------------------------------------------------------------------------------------------
@@ -215,6 +216,19 @@ def test_occlusion_covers_the_area_it_claims_near_the_middle(strength: float) ->
         if strength >= 0.5:
             assert covered[60:160, 60:140].mean() > 0.15
     assert np.median(shares) > 0.85 * 0.6 * strength
+
+
+@pytest.mark.parametrize("kind", ["motion_blur", "defocus_blur", "low_resolution"])
+def test_blur_leaves_a_flat_picture_alone(kind: str) -> None:
+    image = np.full((50, 40, 3), (200, 90, 30), np.uint8)
+    np.testing.assert_array_equal(degrade(image, kind, 0.7, rng()), image)
+
+
+def test_low_resolution_averages_what_it_drops() -> None:
+    image = np.zeros((100, 100, 3), np.uint8)
+    image[::2] = 254
+    coarse = degrade(image, "low_resolution", 1, rng()).astype(int)
+    assert np.abs(coarse - 127).max() < 20
 
 
 def test_low_resolution_leaves_the_lines_it_claims() -> None:

@@ -148,6 +148,10 @@ def test_schedule_spoils_the_share_asked_for_in_runs() -> None:
             places = [i for i, d in enumerate(plan) if d and d.seed == one]
             assert places == list(range(places[0], places[-1] + 1))
             assert len(places) <= LONGEST
+            strengths = [d.strength for d in plan if d and d.seed == one]
+            assert strengths == strengths[::-1]  # swells and fades alike
+            if len(places) >= 6:
+                assert strengths[:3] == pytest.approx([max(strengths) * k / 3 for k in (1, 2, 3)])
     assert schedule(10, 0, np.random.default_rng(0)) == [None] * 10
     assert None not in schedule(50, 1, np.random.default_rng(0))
 
@@ -211,6 +215,8 @@ def test_the_meeting_cuts_and_then_shows_both(pair: tuple[Portrait, Portrait], c
     a, b = pair[0].name, pair[1].name
     assert names == [(a,)] * 40 + [(b,)] * 40 + [(a, b)] * 60
     assert clips[2].people == (a, b)
+    left, right = clips[2].frames[100]
+    assert (left.box[0] + left.box[2]) / 2 < 240 < (right.box[0] + right.box[2]) / 2
     frames = [frame.astype(int) for frame in decode(clips[2].path)]
     steps = [np.abs(q - p).mean() for p, q in pairwise(frames)]
     assert sorted(np.argsort(steps)[-2:]) == [39, 79]

@@ -114,6 +114,7 @@ def test_swapped_clips_change_the_answers(result: DemoResult, recognizer: Recogn
     finally:
         files[0].write_bytes(contents[0])
         files[1].write_bytes(contents[1])
+    assert [report.added for report in swapped.enrolled] == [("collins-1.mp4",), ("hopper-1.mp4",)]  # new galleries
     assert rows_of(swapped.rows, "identify", "collins-2")[0].answer == HOPPER
     assert rows_of(swapped.rows, "identify", "hopper-2")[0].answer == COLLINS
     for row in swapped.rows:

@@ -161,6 +161,16 @@ def test_stopping_early_ends_the_thread(tmp_path: Path) -> None:
         assert decoders() == []
 
 
+def test_stopping_does_not_wait_for_the_next_sampled_frame(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "long.mp4", noisy_frames(30) * 40)
+    medium = open_media(path)
+    frames = medium.frames(0.001)  # the first frame, and no other
+    assert next(frames).index == 0
+    frames.close()  # type: ignore[attr-defined]
+    assert decoders() == []
+    assert medium.report.frames_decoded < 1200
+
+
 def consume_and_raise(medium: object, error: BaseException) -> None:
     for frame in medium.frames():  # type: ignore[attr-defined]
         if frame.index == 2:

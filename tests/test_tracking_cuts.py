@@ -108,7 +108,8 @@ def test_flash_and_blackout(flash, length):
 
 def test_a_lamp_is_switched_on_in_a_still_scene():
     a = scene(5)
-    assert cuts([a] * 6 + [light(a, 1.9, 30)] * 6) == []
+    for gain, offset in ((1.5, 0), (1.9, 30), (2, 40), (2.2, 50), (2.5, 30)):
+        assert cuts([a] * 6 + [light(a, gain, offset)] * 6) == []
     assert cuts([light(a, 0.3)] * 6 + [light(a, 1, 60)] * 6) == []
 
 

@@ -20,8 +20,21 @@ class _End:
         self.error = error
 
 
+class ConsumerLeftError(Exception):
+    """Raised in the working thread to leave work that nobody waits for any more; it never reaches anybody."""
+
+
 class BoundedQueue(queue.Queue[T | _End]):
     """A queue bounded by a number of items that may be set once the size of an item is known."""
+
+    def __init__(self, items: int) -> None:
+        super().__init__(max(1, items))
+        self.stop = threading.Event()
+
+    def check_wanted(self) -> None:
+        """To be called now and then between two items: raises :class:`ConsumerLeftError` when no more are wanted."""
+        if self.stop.is_set():
+            raise ConsumerLeftError
 
     def limit_to(self, items: int) -> None:
         """Let at most ``items`` (>= 1) wait from now on."""
@@ -36,8 +49,9 @@ def ahead(
     """Yield what ``produce`` yields, while a thread works up to ``items`` ahead.
 
     Args:
-        produce: makes the iterator; called in the thread with the queue, whose bound it may change. It is closed in
-            that thread, so what it opened is closed there too.
+        produce: makes the iterator; called in the thread with the queue, whose bound it may change and whose
+            ``check_wanted`` it calls where items are far apart. It is closed in that thread, so what it opened is
+            closed there too.
         items: how many finished items may wait.
         name: name of the thread.
         patience: how many seconds to wait for the thread when the consumer stops early; None = until it has ended. A
@@ -45,8 +59,7 @@ def ahead(
 
     An exception in the thread is raised to the consumer. A full queue blocks the thread; nothing is dropped.
     """
-    pipe: BoundedQueue[T] = BoundedQueue(max(1, items))
-    stop = threading.Event()
+    pipe: BoundedQueue[T] = BoundedQueue(items)
 
     def work() -> None:
         end = _End()
@@ -56,11 +69,11 @@ def ahead(
                 if isinstance(made, Generator):
                     closing.callback(made.close)
                 for item in made:
-                    if not _put(pipe, item, stop):
+                    if not _put(pipe, item):
                         return
         except BaseException as error:  # whatever it is, it belongs to the consumer
             end = _End(error)
-        _put(pipe, end, stop)
+        _put(pipe, end)
 
     thread = threading.Thread(target=work, name=name, daemon=True)
     thread.start()
@@ -74,15 +87,15 @@ def ahead(
             yield item
             del item  # otherwise one more picture is held while the next is awaited
     finally:
-        stop.set()
+        pipe.stop.set()
         with contextlib.suppress(queue.Empty):
             while True:
                 pipe.get_nowait()
         thread.join(patience)
 
 
-def _put(pipe: BoundedQueue[T], item: T | _End, stop: threading.Event) -> bool:
-    while not stop.is_set():
+def _put(pipe: BoundedQueue[T], item: T | _End) -> bool:
+    while not pipe.stop.is_set():
         with contextlib.suppress(queue.Full):
             pipe.put(item, timeout=_POLL_SECONDS)
             return True

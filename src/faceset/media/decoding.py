@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ class Decoding:
     Args:
         live: the stream may have begun before we came: the first frame makes time 0, what cannot be decoded before it
             is not lost, and ``limits.max_seconds`` ends the reading instead of refusing it.
+        check_wanted: called for every packet; it raises when nobody waits for the frames any more.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Decoding:
         limits: Limits,
         tally: Tally,
         live: bool,
+        check_wanted: Callable[[], None],
     ) -> None:
         self._container = container
         self._stream = stream
@@ -50,6 +52,7 @@ class Decoding:
         self._limits = limits
         self._tally = tally
         self._live = live
+        self._check_wanted = check_wanted
         self._seen = Seen()
         unit = stream.time_base or Fraction(1, 90_000)
         start = None if live else stream.start_time
@@ -91,6 +94,7 @@ class Decoding:
 
     def _decoded(self) -> Iterator[VideoFrame]:
         for packet in self._packets():
+            self._check_wanted()
             if packet.size:
                 self._seen.packets += 1
                 self._seen.hidden += packet.is_discard

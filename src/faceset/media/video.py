@@ -46,6 +46,7 @@ class _Decoded(Media):
                     limits=self.limits,
                     tally=tally,
                     live=self.kind == "stream" and self.duration is None,
+                    check_wanted=waiting.check_wanted,
                 )
                 yield from decoding.frames()
             self._finish(tally)
