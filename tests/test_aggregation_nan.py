@@ -135,13 +135,14 @@ def test_padding_changes_nothing(junk):
 
 def test_padding_beside_faces_that_all_stand_against_the_query():
     # The padding's dot product would be 0 and the largest by far: all real weights would underflow.
-    model = nan_graph(np.array([-1e4, 0, 0]), np.diag([0.0, 0, 1]), np.zeros(3))
-    features = np.zeros((1, 5, 3), np.float32)
-    features[0, :2, 0] = 1, 2
+    # Both logits are -8e3, r0 = (.8, 0), q1 = (0, tanh .8) and the second logits are .6 and -.6 times that.
+    model = nan_graph(np.array([-1e4, 0]), np.array([[0, 0], [1, 0]]), np.zeros(2))
+    features = np.zeros((1, 5, 2), np.float32)
+    features[0, :2] = [[4, 3], [0.8, -0.6]]
     mask = np.array([[True, True, False, False, False]])
-    template, weights = run(model, features, mask)
-    assert weights[0] == pytest.approx([0.5, 0.5, 0, 0, 0])
-    assert template[0] == pytest.approx([1, 0, 0])
+    _, weights = run(model, features, mask)
+    a = 1 / (1 + np.exp(-1.2 * np.tanh(0.8)))
+    assert weights[0] == pytest.approx([a, 1 - a, 0, 0, 0], abs=1e-6)
 
 
 def test_all_padding_is_zero_in_the_graph_and_refused_outside():

@@ -232,3 +232,30 @@ def test_an_interruption_in_the_middle_of_enrol_leaves_the_gallery_whole(folder:
             assert sum(map(len, sets)) == person.faces == 3
             again = faceset.aggregation.aggregate_set(aggregator, sets)
             np.testing.assert_array_equal(again.vector, gallery.template(person.name).vector)
+
+
+def test_a_damaged_video_is_used_as_far_as_it_goes_and_the_loss_is_told(folder: Path, tmp_path: Path) -> None:
+    whole = tmp_path / "whole.mp4"
+    with av.open(str(whole), "w", options={"movflags": "faststart"}) as container:
+        stream = container.add_stream("mpeg4", rate=5)
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 512, 512, "yuv420p", 4_000_000
+        for seed in range(12):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(varied(collins(), seed)), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    cut = tmp_path / "cut.mp4"
+    data = whole.read_bytes()
+    cut.write_bytes(data[: len(data) // 2])
+    done = run("identify", cut, "-g", folder / "people.db", "--json")
+    assert {m["name"] for m in json.loads(done.stdout)} == {"Collins"}
+    assert "cut.mp4" in done.stderr
+    assert "lost" in done.stderr or "missing" in done.stderr
+    told = json.loads(run("template", cut, "-o", tmp_path / "a.json", "--json").stdout)
+    assert 0 < told["face_count"] < 12
+    assert any("cut.mp4" in sentence for sentence in told["left_out"])
+    written_at_the_end = clip(tmp_path / "end.mp4", [varied(collins(), s) for s in range(6)])
+    data = written_at_the_end.read_bytes()
+    written_at_the_end.write_bytes(data[: len(data) // 2])
+    refused = run("identify", written_at_the_end, "-g", folder / "people.db", code=2)
+    assert "end.mp4" in refused.stderr
+    assert "index" in refused.stderr

@@ -239,6 +239,14 @@ def test_low_resolution_leaves_the_lines_it_claims() -> None:
     assert power[8:].sum() < 0.05 * power.sum()
 
 
+def test_jpeg_blocks_grow_with_the_picture() -> None:
+    # 336 lines are compressed at 112, so nothing is left above 56 periods over the height.
+    image = rng(1).integers(0, 256, (336, 336, 3), dtype=np.uint8)
+    coded = degrade(image, "jpeg", 1, rng()).astype(float).mean(axis=2)
+    power = np.abs(np.fft.rfft(coded - coded.mean(), axis=0)) ** 2
+    assert power[70:].sum() < 0.02 * power.sum()
+
+
 # ---- names, draws and errors -----------------------------------------------------------------------------------------
 
 

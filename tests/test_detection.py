@@ -206,6 +206,14 @@ def test_faces_at_the_border_and_larger_than_the_picture(part: str) -> None:
     assert np.abs(found.landmarks + np.array([cut[2], cut[0]]) - face.landmarks).max() < 0.25 * iod(face.landmarks)
 
 
+def test_a_face_larger_than_the_picture_is_found() -> None:
+    (face,) = mtcnn().detect([hopper()])[0]
+    x0, y0, x1, y1 = (round(v) for v in face.box)
+    cut = round(0.13 * (x1 - x0))
+    inner = np.ascontiguousarray(hopper()[y0 + cut : y1 - cut, x0 + cut : x1 - cut])
+    assert len(mtcnn().detect([inner])[0]) == 1
+
+
 def test_smallest_face_follows_the_short_side() -> None:
     options = MtcnnOptions()
     assert options.smallest_face(640, 360) == options.smallest_face(250, 250) == 20
@@ -252,6 +260,21 @@ def test_hog_scores_below_nothing_are_nothing() -> None:
     assert len(found) > 2
     assert found[-1].score == 0
     assert found[0].score > 0
+
+
+@pytest.mark.data
+def test_yunet_gives_opencvs_own_faces(models_dir: Path) -> None:
+    image = pair()
+    path = models_dir / "yunet_n_dynamic.onnx"
+    direct = cv2.FaceDetectorYN.create(str(path), "", (image.shape[1], image.shape[0]), 0.6, 0.3)
+    rows = direct.detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
+    found = yunet(path).detect([image])[0]
+    assert len(found) == len(rows) == 2
+    for face, row in zip(found, sorted(rows, key=lambda row: -row[14]), strict=True):
+        assert face.landmarks is not None
+        np.testing.assert_allclose(face.box, [*row[:2], *(row[:2] + row[2:4])], atol=1e-3)
+        np.testing.assert_allclose(face.landmarks.ravel(), row[4:14], atol=1e-3)
+        assert face.score == pytest.approx(row[14], abs=1e-5)
 
 
 @pytest.mark.data

@@ -111,6 +111,10 @@ def test_a_lamp_is_switched_on_in_a_still_scene():
     for gain, offset in ((1.5, 0), (1.9, 30), (2, 40), (2.2, 50), (2.5, 30)):
         assert cuts([a] * 6 + [light(a, gain, offset)] * 6) == []
     assert cuts([light(a, 0.3)] * 6 + [light(a, 1, 60)] * 6) == []
+    dim = light(
+        scene(4), 0.2
+    )  # the colours change wholly, and nothing but the structure says that it is the same scene
+    assert cuts([dim, light(dim, 2.5, -60)]) == []
 
 
 @pytest.mark.data

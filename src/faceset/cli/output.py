@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
+import logging
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from faceset.errors import InputError
@@ -74,6 +76,19 @@ def remark(message: str, *, quiet: bool) -> None:
     """One line on standard error, unless asked to be quiet."""
     if not quiet:
         sys.stderr.write(message + "\n")
+
+
+@contextlib.contextmanager
+def warnings_shown(*, quiet: bool) -> Iterator[None]:
+    """Print what the library warns of, such as lost frames, on standard error."""
+    handler = logging.NullHandler() if quiet else logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    logger = logging.getLogger("faceset")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def _csv_value(value: object) -> object:

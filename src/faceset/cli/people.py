@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from faceset.cli import options
-from faceset.cli.output import check_format, emit, print_csv, print_json, remark
+from faceset.cli.output import check_format, emit, print_csv, print_json, remark, warnings_shown
 from faceset.cli.progress import Bar
 from faceset.errors import FacesetError, InputError, MediaError
 
@@ -99,7 +99,11 @@ def identify(
     recognizer = options.recognizer(
         detector=detector, embedder=embedder, aggregator=aggregator, fps=fps, threshold=threshold
     )
-    with Gallery(gallery, create=False) as opened, Bar("looking at", quiet=quiet) as bar:
+    with (
+        Gallery(gallery, create=False) as opened,
+        warnings_shown(quiet=quiet),
+        Bar("looking at", quiet=quiet) as bar,
+    ):
         matches = list(recognizer.identify(opened, _source(source), k=top, progress=bar))
     matches.sort(key=lambda m: (m.media, m.start, m.track))
     records = [
