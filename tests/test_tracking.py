@@ -148,6 +148,22 @@ def test_a_turning_head_stays_one_track(degrees):
     assert [len(s) for s in tracker.finish()] == [len(angles)]
 
 
+def test_a_face_mixed_of_two_does_not_hand_the_track_over():
+    # A stands still, B walks in front. For one frame the detector sees one face made of both; after it, only B. The
+    # cosine of A and B is .2, that of the mixture with either .77. It is where A was, so it is taken as A's.
+    people = [np.array([1.0, 0, 0]), np.array([0.2, np.sqrt(1 - 0.04), 0])]
+    mixture = (people[0] + people[1]) / np.linalg.norm(people[0] + people[1])
+
+    def at(x, feature):
+        return Face((x - 20, 80, x + 20, 120), 0.9, feature=feature)
+
+    tracker = Tracker("m", options=TrackerOptions(same_score=0.8))
+    frames = [[at(100, people[0])]] * 5 + [[at(104, mixture)]] + [[at(112, people[1])], [at(130, people[1])]]
+    for i, faces in enumerate(frames):
+        tracker.update(Frame(PICTURE, i, i / 5), faces)
+    assert [len(s) for s in sorted(tracker.finish(), key=lambda s: s.track)] == [6, 2]
+
+
 def test_another_person_in_the_same_place_begins_a_track(setting):
     # A cut that was not noticed. Some frames with two people before it, so that an unknown embedder can be learnt.
     people, options = setting
@@ -339,8 +355,8 @@ def test_likeness_learns_the_unit():
     learnt = Likeness(None)
     assert learnt.unit is None
     assert learnt.stranger is None
-    for cosine in np.linspace(0.9, 1, 11):
-        learnt.saw_again(cosine)
+    for unlike in np.linspace(0, 0.1, 11):
+        learnt.saw_again(unlike)
     assert learnt.unit == pytest.approx(4 * 0.09)  # nine of ten distances are within .09
     learnt.saw_in_one_picture(np.eye(5))  # ten pairs at distance 1
     assert learnt.unit == pytest.approx(1)

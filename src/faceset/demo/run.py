@@ -217,6 +217,6 @@ def _split(clips: Sequence[Clip]) -> tuple[dict[str, Clip], list[Clip]]:
 
 def _new_gallery(path: Path) -> Gallery:
     path.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in path.parent.glob(f"{path.name}*"):  # the file itself and SQLite's own beside it
-        leftover.unlink()
+    for suffix in ("", "-journal", "-wal", "-shm"):  # the file itself, and those that SQLite keeps beside it
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
     return Gallery(path)

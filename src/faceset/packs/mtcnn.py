@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FILES = {"pnet": installed.MTCNN_PNET, "rnet": installed.MTCNN_RNET, "onet": installed.MTCNN_ONET}
 """Weight file of each network."""
 
-CONVERTER_VERSION = 2
+CONVERTER_VERSION = 1
 """Raised whenever the graphs change for the same weights."""
 
 # Opset 13 and IR 8 are what the oldest ONNX Runtime we allow reads, and nothing newer is used.

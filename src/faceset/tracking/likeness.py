@@ -67,7 +67,7 @@ class Likeness:
             cosines = units @ units.T
             self._other.extend(1.0 - cosines[np.triu_indices(len(units), 1)])
 
-    def saw_again(self, cosine: float) -> None:
-        """Learn from one face seen twice in nearly the same place."""
+    def saw_again(self, unlike: float) -> None:
+        """Learn from one face seen twice in nearly the same place, at this distance ``1 - cosine``."""
         if self._given is None:
-            self._same.append(1.0 - cosine)
+            self._same.append(unlike)

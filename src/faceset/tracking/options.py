@@ -30,7 +30,7 @@ class TrackerOptions:
     same_score: float | None = None
     max_gap: float = 1.5
     motion_weight: float = 0.5
-    max_cost: float = 0.8
+    max_cost: float = 0.85
     speed: float = 6.0
     min_faces: int = 1
     max_faces: int = 2000

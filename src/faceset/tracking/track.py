@@ -42,23 +42,33 @@ class Track:
         self._velocity = np.zeros(4)
         self._mean = look
         self._last_look = look
+        self._looks = 1
         self._faces: list[Face] = []
         self._last = face
         self._stride = 1
         self._max_faces = max_faces
         self._keep(face)
 
-    def add(self, face: Face, look: Doubles, time: float) -> None:
-        """Take in the face of the next frame in which the person was found."""
+    def add(self, face: Face, look: Doubles | None, time: float) -> None:
+        """Take in the face of the next frame in which the person was found.
+
+        Args:
+            face: the face.
+            look: its unit feature (D,); None where it is too unlike to say what the person looks like. Two heads that
+                cover each other make such a face, and from it the track would go over to the other person.
+            time: seconds.
+        """
         passed = time - self.time
         box = np.array(face.box)
         if passed > 0:
             weight = 0.0 if self.seen == 1 else INERTIA  # the first velocity has nothing to be smoothed with
             self._velocity = weight * self._velocity + (1.0 - weight) * (box - self._box) / passed
         self._box = box
-        self._last_look = look
-        share = max(LOOK, 1.0 / (self.seen + 1))
-        self._mean = unit((1.0 - share) * self._mean + share * look)
+        if look is not None:
+            self._looks += 1
+            share = max(LOOK, 1.0 / self._looks)
+            self._mean = unit((1.0 - share) * self._mean + share * look)
+            self._last_look = look
         self.time = time
         self._keep(face)
 

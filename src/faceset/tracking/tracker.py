@@ -127,24 +127,27 @@ class Tracker:
         self._likeness.saw_in_one_picture(looks)
         taken = set()
         if faces and self._tracks:
+            scale = self._likeness.unit
             boxes = np.array([f.box for f in faces])
             place = place_cost(np.array([t.expected(time) for t in self._tracks]), boxes)
-            cost, allowed = self._costs(boxes, looks, place, time)
+            unlike = 1.0 - np.stack([t.likeness(looks) for t in self._tracks])
+            cost, allowed = self._costs(boxes, unlike, place, time)
             # What is not allowed costs what leaving both alone costs, so that it never pushes others out of place.
             rows, columns = linear_sum_assignment(np.where(allowed, cost, self._options.max_cost))
             for t, f in zip(rows.tolist(), columns.tolist(), strict=True):
                 if allowed[t, f]:
-                    if place[t, f] < CERTAIN_PLACE:
-                        self._likeness.saw_again(float(self._tracks[t].likeness(looks[f : f + 1])[0]))
-                    self._tracks[t].add(faces[f], looks[f], time)
+                    sure = scale is None or unlike[t, f] <= scale
+                    self._tracks[t].add(faces[f], looks[f] if sure else None, time)
                     taken.add(f)
+                    if place[t, f] < CERTAIN_PLACE:
+                        self._likeness.saw_again(float(unlike[t, f]))
         for f, face in enumerate(faces):
             if f not in taken:
                 self._tracks.append(Track(self._begun, face, looks[f], time, self._options.max_faces))
                 self._begun += 1
 
     def _costs(
-        self, boxes: Doubles, looks: Doubles, place: Doubles, time: float
+        self, boxes: Doubles, unlike: Doubles, place: Doubles, time: float
     ) -> tuple[Doubles, npt.NDArray[np.bool_]]:
         """(T, F) cost of joining each face to each track, and whether that is allowed at all."""
         options = self._options
@@ -155,7 +158,6 @@ class Tracker:
         scale, stranger = self._likeness.unit, self._likeness.stranger
         if scale is None or stranger is None:
             return place, allowed & (place <= UNKNOWN_PLACE)
-        unlike = 1.0 - np.stack([t.likeness(looks) for t in self._tracks])
         late = GAP_COST * np.minimum(passed / max(options.max_gap, 1e-9), 1.0)
         cost = options.motion_weight * place + (1.0 - options.motion_weight) * unlike / scale + late
         return cost, allowed & (unlike <= stranger) & (cost <= options.max_cost)
