@@ -7,6 +7,7 @@ import os
 import queue
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,11 +57,15 @@ class Hog:
     def detect(self, images: Sequence[Image]) -> list[list[Face]]:
         """Find faces; see :class:`faceset.detection.base.Detector`."""
         pictures = [check_image(image, f"images[{k}]") for k, image in enumerate(images)]
-        with _POOL.borrowed() as detector:
-            return [self._one(detector, np.ascontiguousarray(image)) for image in pictures]
+        workers = min(len(pictures), _POOL.most)
+        if workers < 2:
+            return [self._one(picture) for picture in pictures]
+        with ThreadPoolExecutor(workers) as pool:  # dlib lets other threads run while it searches
+            return list(pool.map(self._one, pictures))
 
-    def _one(self, detector: Any, image: Image) -> list[Face]:
-        found, scores, _ = detector.run(image, self.options.upsample, self.options.threshold)
+    def _one(self, image: Image) -> list[Face]:
+        with _POOL.borrowed() as detector:
+            found, scores, _ = detector.run(np.ascontiguousarray(image), self.options.upsample, self.options.threshold)
         # dlib counts right and bottom as the last pixel inside.
         return in_order(
             Face((box.left(), box.top(), box.right() + 1, box.bottom() + 1), max(0.0, score))
@@ -78,7 +83,7 @@ class _Pool:
     def __init__(self, most: int) -> None:
         self._idle: queue.LifoQueue[Any] = queue.LifoQueue()
         self._lock = threading.Lock()
-        self._left = most
+        self._left = self.most = most
 
     @contextlib.contextmanager
     def borrowed(self) -> Iterator[Any]:
