@@ -266,7 +266,7 @@ def _write(path: Path, table: FeatureTable) -> None:
     columns: dict[str, Any] = {}
     for name in NAMES:
         labels: Labels = getattr(table, name)
-        columns[name] = pa.DictionaryArray.from_arrays(pa.array(labels.codes), pa.array(labels.names, pa.string()))
+        columns[name] = pa.array(labels.names, pa.string()).take(pa.array(labels.codes))
     for name, dtype in SCALARS.items():
         columns[name] = pa.array(getattr(table, name).astype(dtype, copy=False))
     widths = {"vector": (table.vectors, table.vectors.shape[1]), "box": (table.box, 4)}
