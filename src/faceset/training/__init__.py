@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from faceset.training.config import TrainConfig as TrainConfig
     from faceset.training.data import TrainData as TrainData
     from faceset.training.data import split_subjects as split_subjects
-    from faceset.training.export import export as export
+    from faceset.training.exporting import export as export
     from faceset.training.runs import load as load
     from faceset.training.trainer import fit as fit
 
@@ -24,7 +24,7 @@ _HOMES = {
     "SetConfig": "config",
     "TrainConfig": "config",
     "TrainData": "data",
-    "export": "export",
+    "export": "exporting",
     "fit": "trainer",
     "load": "runs",
     "split_subjects": "data",

@@ -26,7 +26,8 @@ class SetConfig:
         max_media: most media one set comes from.
         clean: share of sets without a degraded face.
         degraded: share of sets with degraded faces only; the others have any share of them, evenly.
-        several: share of the people of a batch who have two media or more, and so give pairs of one person.
+        several: share of the people of a batch who have two media or more, and so give pairs of one person; where
+            either kind is scarce, the other fills up.
     """
 
     subjects: int = 96

@@ -70,8 +70,8 @@ class SetSampler:
         """The batch of a step; each process of a distributed run takes its own ``rank``."""
         c = self.config
         rng = np.random.default_rng([self.seed, step, rank])
-        several = min(self._several.size, max(1, round(c.several * c.subjects)))
-        single = min(self._single.size, c.subjects - several)
+        single = min(self._single.size, c.subjects - max(1, round(c.several * c.subjects)))
+        several = min(self._several.size, c.subjects - single)  # where one kind is scarce the other fills up
         chosen = np.concatenate(
             [
                 rng.choice(self._several, several, replace=False),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import logging
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -129,8 +130,12 @@ def _by_torch(aggregator: Aggregator) -> onnx.ModelProto:
     # The sizes of the example are not 1, which the exporter would take for a fixed size.
     example = (torch.ones(2, 3, aggregator.dim), torch.ones(2, 3, dtype=torch.bool))
     sizes = {0: torch.export.Dim("B"), 1: torch.export.Dim("N")}
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.ExitStack() as after:
         warnings.simplefilter("ignore")  # the exporter uses parts of torch that torch itself calls old
+        after.callback(log.setLevel, level)
+        log.setLevel(logging.ERROR)  # it warns that torchvision is not there, which nothing here needs
         program: Any = torch.onnx.export(
             _Unchecked(aggregator).eval(),
             example,
