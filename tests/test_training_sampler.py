@@ -186,6 +186,13 @@ def test_validation_sets_are_fixed_and_disjoint_in_media(data):
     assert set(Validation(data.only(kinds=["clean"]), sizes=(4,)).conditions) == {"clean/4"}
 
 
+def test_validation_prefers_people_with_several_media():
+    data = TrainData.of(np.ones((7, 2)), list("aabccde"), range(7))
+    validation = Validation(data, sizes=(2,), most=3)
+    assert {"a", "c"} < set(validation.data.subjects)
+    assert len(validation.data.subjects) == 3
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [
