@@ -16,6 +16,7 @@
     │   ├── LicenceError          the licence does not allow this use
     │   └── EmbedderMismatchError vectors of two embedders met
     ├── TemplateFileError         a template file cannot be read or written
+    ├── FeatureTableError         a feature table cannot be read or written
     ├── GalleryError              a gallery cannot be read or changed
     │   ├── UnknownPersonError    nobody of that name is enrolled
     │   └── DuplicateMediaError   the same file is enrolled already
@@ -81,6 +82,10 @@ class EmbedderMismatchError(ModelError):
 
 class TemplateFileError(FacesetError):
     """A template file cannot be read or written."""
+
+
+class FeatureTableError(FacesetError):
+    """A feature table cannot be read or written."""
 
 
 class GalleryError(FacesetError):
