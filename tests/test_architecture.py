@@ -24,7 +24,12 @@ ORDER = [
     "embedding",
     "tracking",
     "pipeline",
+    "feature_table",
+    "features",
+    "extraction",
     "aggregation",
+    "metrics",
+    "bootstrap",
     "scoring",
     "templates",
     "people",
@@ -32,6 +37,7 @@ ORDER = [
     "enrolment",
     "recognizer",
     "demo",
+    "training",
     "cli",
 ]
 
