@@ -48,7 +48,7 @@ class Trials:
     def scores(self, templates: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """(P,) dot products of unit-length templates (T, D)."""
         T, out = len(templates), np.empty(self.first.size, dtype=np.float32)
-        if T * T <= 4 * out.size:  # most pairs are wanted: one product of matrices is the fastest way
+        if 4 * out.size >= T * T:  # most pairs are wanted: one product of matrices is the fastest way
             return (templates @ templates.T)[self.first, self.second]
         for i in range(0, out.size, 65536):
             part = slice(i, i + 65536)

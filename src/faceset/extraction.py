@@ -28,7 +28,7 @@ from faceset.embedding import Embedder
 from faceset.errors import InputError, MediaError
 from faceset.feature_table import FeatureRow, FeatureTable
 from faceset.pipeline import Pipeline
-from faceset.types import Face, Floats, Frame, Image
+from faceset.types import Face, Frame, Image
 
 log = logging.getLogger("faceset")
 
@@ -191,7 +191,7 @@ def central_face(faces: Sequence[Face], image: Image) -> Face | None:
 
     def rank(face: Face) -> float:
         x, y = (face.box[0] + face.box[2]) / 2, (face.box[1] + face.box[3]) / 2
-        return face.area - 2.0 * ((x - width / 2) ** 2 + (y - height / 2) ** 2)
+        return float(face.area - 2.0 * ((x - width / 2) ** 2 + (y - height / 2) ** 2))
 
     return max(faces, key=rank, default=None)
 
@@ -204,15 +204,20 @@ def degraded_crops(
     The picture around the face is degraded, then cut with the landmarks of the clean one, so that quality varies and
     alignment does not.
     """
-    if face.landmarks is None or face.scheme is None:
-        raise InputError("a face needs landmarks before it is cut out")
     x0, y0, x1, y1 = _region(image, face)
     region = np.ascontiguousarray(image[y0:y1, x0:x1])
-    points: Floats = face.landmarks - np.array([x0, y0], np.float32)
+    points = None if face.landmarks is None else face.landmarks - np.array([x0, y0], np.float32)
+    shifted = face.replace(landmarks=points)
     for _ in range(config.degrade):
         kind, strength = random_degradation(rng, config.kinds, low=config.low, high=config.high)
         worse = degrade(region, kind, strength, rng)
-        yield kind, strength, align(worse, points, embedder.geometry, scheme=face.scheme)
+        yield kind, strength, _cut(worse, shifted, embedder)
+
+
+def _cut(image: Image, face: Face, embedder: Embedder) -> Image:
+    if face.landmarks is None or face.scheme is None:
+        raise InputError("a face needs landmarks before it is cut out")
+    return align(image, face.landmarks, embedder.geometry, scheme=face.scheme)
 
 
 def _region(image: Image, face: Face) -> tuple[int, int, int, int]:
@@ -266,7 +271,7 @@ def _features(
             face = chosen.replace(frame=frame.index, time=frame.time, media=frame.media)
             report.faces += 1
             waiting.append((medium, face, "clean", 0.0))
-            crops.append(align(frame.image, face.landmarks, pipeline.embedder.geometry, scheme=face.scheme or ""))
+            crops.append(_cut(frame.image, face, pipeline.embedder))
             rng = _generator(config.seed, medium.key, frame.index)
             for kind, strength, crop in degraded_crops(frame.image, face, pipeline.embedder, config, rng):
                 waiting.append((medium, face, kind, strength))
