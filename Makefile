@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint bench docs clean
+.PHONY: demo test lint bench weights accuracy docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/faceset demo
@@ -19,6 +19,16 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.dlib_parity
+
+# The shipped aggregator weights, made anew from LFW (FACESET_DATA); then the table in docs/accuracy.md.
+weights: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.make_weights
+
+accuracy: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.accuracy
+
+docs: $(VENV)/.dev
+	$(BIN)/python docs/make_cli.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("faceset needs Python 3.11 or newer; set PYTHON=python3.11, for example" if sys.version_info < (3, 11) else 0)'

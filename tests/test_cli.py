@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -135,15 +137,71 @@ def test_forget_asks_first(folder: Path, tmp_path: Path) -> None:
         check=False,
     )
     assert asked.returncode == 1
-    assert "Forget 'Hopper', 1 faces from 1 media, for good?" in asked.stderr
+    assert "Forget 'Hopper', 1 face from 1 medium, for good?" in asked.stderr
+    closed = subprocess.run(
+        [sys.executable, "-m", "faceset", "forget", "Hopper", "-g", str(tmp_path / "g.db")],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert closed.returncode == 2
+    assert "\nerror: nobody answered; give --yes to forget without being asked. Nothing was changed\n" in closed.stderr
     with faceset.Gallery(tmp_path / "g.db") as gallery:
         assert "Hopper" in gallery
+    assert "1 person in" in run("people", "-g", tmp_path / "g.db").stdout
+    assert run("forget", "Hopper", "-g", tmp_path / "g.db", "--yes").stdout == ("forgot Hopper: 1 face from 1 medium\n")
+    alone = run("identify", folder / "hopper.png", "-g", tmp_path / "g.db")
+    assert f"{tmp_path / 'g.db'} is empty: nobody is enrolled, so everybody is unknown" in alone.stderr
+    assert "1 track in" in alone.stdout
+
+
+def test_a_failed_enrolment_leaves_no_empty_gallery(tmp_path: Path) -> None:
+    (tmp_path / "root" / "Grace").mkdir(parents=True)
+    write(np.full((64, 64, 3), 128, np.uint8), tmp_path / "root" / "Grace" / "grey.png")
+    said = run("enroll", tmp_path / "root", "-g", tmp_path / "e.db", code=2).stderr
+    assert "grey.png: no face found" in said
+    assert [p.name for p in tmp_path.iterdir()] == ["root"]
+    faceset.Gallery(tmp_path / "e.db").close()
+    run("enroll", tmp_path / "root", "-g", tmp_path / "e.db", code=2)
+    assert (tmp_path / "e.db").exists(), "a gallery that was there before is no leftover of this call"
+
+
+def test_enroll_and_verify_tables_are_clear(folder: Path, tmp_path: Path) -> None:
+    table = run("enroll", folder / "hopper.png", "--name", "Hopper", "-g", tmp_path / "g.db").stdout
+    (header,) = (line for line in table.splitlines() if line.startswith("┃"))
+    assert [c.strip() for c in header.strip("┃").split("┃")] == [
+        "name", "media added", "held before", "refused", "faces held", "looks like"
+    ]  # fmt: skip
+    yes = run("verify", folder / "hopper.png", folder / "enrol" / "Hopper" / "1.png").stdout
+    assert re.fullmatch(r"same person: score 0\.\d{4} >= threshold 0\.\d{4} \(.*\); 1 against 1 face\n", yes), yes
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names there are Unicode")
+def test_names_that_are_not_utf_8(folder: Path, tmp_path: Path) -> None:
+    source = tmp_path / os.fsdecode(b"caf\xe9.png")
+    shutil.copy(folder / "hopper.png", source)
+    for out in ("a.json", "a.npz"):
+        said = run("template", source, "-o", tmp_path / out, "--json")
+        assert [f["media"] for f in json.loads(said.stdout)["faces"]] == ["caf\\xe9.png"]
+        assert faceset.load_template(tmp_path / out).faces[0].media == "caf\\xe9.png"
+    assert "caf\\xe9.png" in run("template", source, "-o", tmp_path / "a.npz", "--csv").stdout
+    assert "caf\\xe9.png" in run("identify", source, "-g", folder / "people.db").stdout
+    person = tmp_path / "root" / os.fsdecode(b"Ren\xe9e")
+    person.mkdir(parents=True)
+    shutil.copy(folder / "hopper.png", person)
+    refused = run("enroll", tmp_path / "root", "-g", tmp_path / "g.db", code=2).stderr
+    assert "the name 'Ren\\\\xe9e' is not UTF-8 text; rename the folder" in refused
+    (tmp_path / "root" / "Ann").mkdir()
+    shutil.copy(folder / "collins.png", tmp_path / "root" / "Ann")
+    failed = json.loads(run("enroll", tmp_path / "root", "-g", tmp_path / "g.db", "--json", code=2).stdout)["failed"]
+    assert "is not UTF-8 text" in failed[0]["reason"]
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["verify", "{folder}/none.mp4", "{folder}/collins.png"], "none.mp4"),
+        (["verify", "{folder}/none.mp4", "{folder}/collins.png"], "{folder}/none.mp4: no such file"),
         (["verify", "{folder}/both.png", "{folder}/collins.png"], "nothing says who is meant"),
         (["template", "{folder}/collins.png", "-o", "{tmp}/a.pkl"], ".npz"),
         (["template", "{folder}/collins.png", "-o", "{tmp}/a.npz", "--json", "--csv"], "exclude each other"),
@@ -161,7 +219,7 @@ def test_forget_asks_first(folder: Path, tmp_path: Path) -> None:
 )
 def test_bad_input_is_one_line_and_exit_code_2(folder: Path, tmp_path: Path, words: list[str], message: str) -> None:
     done = run(*(w.format(folder=folder, tmp=tmp_path) for w in words), code=2)
-    assert message in done.stderr
+    assert message.replace("{folder}", str(folder)) in done.stderr
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
     assert done.stdout == ""

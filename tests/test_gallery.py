@@ -363,7 +363,9 @@ def test_unknown_people_and_near_names(gallery: Gallery) -> None:
         assert "nobody named 'Grace Hoper' is enrolled; did you mean 'Grace Hopper' or 'grace hopper'?" in str(
             caught.value
         )
-    with pytest.raises(UnknownPersonError, match=r"named 'Q' is enrolled; list who is with people\(\) \(3 in all\)"):
+    with pytest.raises(
+        UnknownPersonError, match=r"named 'Q' is enrolled; see who is enrolled: `faceset people` \(3 in all\)"
+    ):
         gallery.person("Q")
     assert len(gallery) == 3
 
@@ -389,7 +391,7 @@ def test_names(gallery: Gallery) -> None:
         ("a\nb", r"holds a control character \('\\n'\); leave it out"),
         ("a\x00b", "holds a control character"),
         ("a\u2028b", "holds a line break"),
-        ("a\udc80", "holds half a surrogate pair"),
+        ("a\udc80", "is not UTF-8 text; rename the folder"),
         (None, "is text, but got NoneType"),
     ],
 )

@@ -17,8 +17,8 @@ from gallery_faces import MEAN, check_whole, digest, faces, probe
 from sqlalchemy import event
 
 from faceset import aggregation
-from faceset.errors import GalleryError
-from faceset.gallery import Gallery
+from faceset.errors import GalleryError, InputError
+from faceset.gallery import Gallery, clean_name
 
 TESTS = Path(__file__).parent
 
@@ -42,6 +42,8 @@ def refused(path: Path, *, create: bool = True) -> str:
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(GalleryError, match="~nobody-of-this-name/people.db does not exist; check the path"):
+        Gallery("~nobody-of-this-name/people.db", create=False)
     message = refused(tmp_path / "people.db", create=False)
     assert "does not exist; check the path, or enrol somebody to make the gallery" in message
 
@@ -65,6 +67,17 @@ def test_a_pipe(tmp_path: Path) -> None:
 def test_what_is_no_path(path: str) -> None:
     with pytest.raises(GalleryError, match="a gallery is a file, but got .* give the path of one, such as people.db"):
         Gallery(path)
+
+
+@pytest.mark.parametrize("path", [None, 3, ["people.db"]])
+def test_what_cannot_be_a_path(path: object) -> None:
+    with pytest.raises(InputError, match=f"a gallery is a file, but got {type(path).__name__}; give its path, such as"):
+        Gallery(path)  # type: ignore[arg-type]
+
+
+def test_a_name_that_is_not_utf_8() -> None:
+    with pytest.raises(InputError, match=r"the name 'Ren.*xe9e' is not UTF-8 text; rename the folder, or give"):
+        clean_name("Ren\udce9e")
 
 
 def test_a_file_of_another_kind(tmp_path: Path) -> None:
@@ -210,7 +223,9 @@ def test_removing_media(tmp_path: Path) -> None:
         gallery.add("Grace", [faces(1, "a.mp4"), faces(1, "b.mp4"), faces(1, "c.mp4")], aggregator=MEAN)
         with pytest.raises(GalleryError, match=r"'Grace' was not enrolled with 'd.mp4'; did you mean 'c.mp4' or "):
             gallery.remove_media("Grace", "d.mp4", aggregator=MEAN)
-        with pytest.raises(GalleryError, match=r"was not enrolled with ''; list them with person\(\)"):
+        with pytest.raises(
+            GalleryError, match=r"was not enrolled with ''; see the media held: `faceset people --media`"
+        ):
             gallery.remove_media("Grace", "", aggregator=MEAN)
         assert [m.name for m in gallery.remove_media("Grace", "a.mp4", aggregator=MEAN).media] == ["b.mp4", "c.mp4"]
         assert gallery.remove_media("Grace", digest("c.mp4"), aggregator=MEAN).faces == 4
@@ -393,6 +408,13 @@ def test_without_permission() -> None:
         assert "check that its folder exists and that this user may write there" in message
         closed.chmod(0o755)
         path = made(closed / "people.db")
+        closed.chmod(0o555)
+        message = as_nobody(path)
+        assert "people.db: the gallery cannot be opened to read it (" in message
+        assert "its folder is read-only for this user, and SQLite needs to make two small files beside" in message
+        assert "copy the gallery to a folder of your own, or make its folder writable" in message
+        assert "nothing was changed" not in message
+        closed.chmod(0o777)
         path.chmod(0o444)
         assert "the gallery cannot be written (attempt to write a readonly database)" in as_nobody(path)
         path.chmod(0o000)

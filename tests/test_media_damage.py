@@ -25,7 +25,7 @@ def cut(path: Path, keep: float) -> int:
     return len(data) - int(len(data) * keep)
 
 
-def message(path: Path) -> str:
+def message(path: Path | str) -> str:
     with pytest.raises(MediaError) as caught:
         list(open_media(path).frames())
     return str(caught.value)
@@ -122,7 +122,9 @@ def test_whole_real_clips_lose_nothing(data_dir: Path) -> None:
 
 
 def test_missing_and_empty_files(tmp_path: Path) -> None:
-    assert message(tmp_path / "a.mp4") == "a.mp4: no such file or folder; check the path"
+    missing = tmp_path / "no" / "a.mp4"
+    assert message(missing) == f"{missing}: no such file or folder; check the path"
+    assert message(missing.as_uri()) == f"{missing.as_uri()}: no such file or folder; check the path"
     (tmp_path / "b.mp4").touch()
     assert message(tmp_path / "b.mp4") == "b.mp4: the file is empty (0 bytes); copy or export it again"
 

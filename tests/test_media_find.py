@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
+import tempfile
 from collections import UserString
 from pathlib import Path
 
@@ -77,6 +79,58 @@ def test_folders_without_media(tmp_path: Path) -> None:
         scan(tmp_path / "nowhere")
 
 
+AS_NOBODY = """
+import os, sys
+from faceset.errors import FacesetError
+from faceset.media import find_media, scan
+find_media(sys.argv[2] + "/a.png")  # loads what another user may not reach
+if os.geteuid() == 0:
+    os.setuid(65534)
+for source in sys.argv[1:]:
+    try:
+        found = find_media(source)
+        print([m.name for m in found], scan(source).skipped)
+    except FacesetError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions as POSIX knows them")
+def test_folders_and_files_without_permission() -> None:
+    # Not tmp_path: pytest closes its folders to other users, and root is refused nothing.
+    with tempfile.TemporaryDirectory() as made:
+        root = Path(made)
+        root.chmod(0o755)
+        picture(root / "a.png")
+        picture(root / "closed" / "b.png")
+        (root / "closed").chmod(0)
+        sources = [root / "closed", root, root / "closed" / "b.png"]
+        done = subprocess.run(
+            [sys.executable, "-c", AS_NOBODY, *map(str, sources)], capture_output=True, text=True, check=False
+        )
+        (root / "closed").chmod(0o755)
+    assert done.returncode == 0, done.stderr
+    cure = "the folder cannot be read: Permission denied; make it readable for this user"
+    assert done.stdout.splitlines() == [
+        f"{sources[0]}: {cure}",
+        f"['a.png'] ('closed: {cure}',)",
+        f"{sources[2]}: cannot be read: Permission denied; check the path and its permissions",
+    ]
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names there are Unicode")
+def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png").rename(tmp_path / os.fsdecode(b"caf\xe9.png"))
+    write_video(tmp_path / "b.mp4", [level_frame(0)] * 3).rename(tmp_path / os.fsdecode(b"caf\xe9.mp4"))
+    (tmp_path / os.fsdecode(b"\xff.txt")).write_text("text")
+    found = scan(tmp_path)
+    assert [m.name for m in found.media] == [r"caf\xe9.mp4", r"caf\xe9.png"]
+    assert [f.media for m in found.media for f in m.frames(1)] == [r"caf\xe9.mp4", r"caf\xe9.png"]
+    assert found.skipped[0].startswith(r"\xff.txt: holds text")
+    assert open_media(tmp_path / os.fsdecode(b"caf\xe9.png")).name == r"caf\xe9.png"
+    assert open_media(level_frame(0), name="a\ud834b").name == r"a\ud834b"
+
+
 def test_kind_is_told_by_content_not_by_name(tmp_path: Path) -> None:
     picture(tmp_path / "a.png").rename(tmp_path / "a.mp4")
     write_video(tmp_path / "b.mp4", [level_frame(0)] * 3).rename(tmp_path / "b.jpg")
@@ -112,6 +166,10 @@ def test_empty_and_broken_paths() -> None:
         find_media("")
     with pytest.raises(MediaError, match="cannot be read"):
         find_media("a\0b.jpg")
+    with pytest.raises(MediaError, match="~nobody-of-this-name/a.jpg: no such file or folder; check the path"):
+        find_media("~nobody-of-this-name/a.jpg")
+    with pytest.raises(MediaError, match="cannot be read: File name too long; check the path"):
+        find_media("x" * 5000)
 
 
 def test_one_array() -> None:

@@ -212,8 +212,16 @@ def test_truncated_png_and_header(tmp_path: Path) -> None:
 def test_float_tiff_is_refused_with_its_cure(tmp_path: Path) -> None:
     path = tmp_path / "a.tiff"
     Image.fromarray(np.ones((4, 4), np.float32)).save(path)
-    with pytest.raises(MediaError, match="floating-point values are not read; save it with 8 or 16 bits"):
+    with pytest.raises(MediaError) as caught:
         read(path)
+    assert str(caught.value) == ("a.tiff: pictures of floating-point values are not read; convert it to 8 or 16 bits")
+    Image.new("RGB", (4, 4)).save(path, tiffinfo={339: (3, 3, 3)})  # SampleFormat: floating point
+    with pytest.raises(MediaError) as caught:
+        open_media(path)
+    assert str(caught.value) == (
+        "a.tiff: its pixels are stored in a way that is not read here, such as floating-point or 24-bit values; "
+        "convert it to 8 or 16 bits"
+    )
 
 
 def test_heic_without_its_plugin(tmp_path: Path) -> None:

@@ -194,7 +194,7 @@ def test_a_gallery_of_another_embedder_is_refused(recognizer: faceset.Recognizer
     recognizer.enroll(gallery, "Collins", collins())
     sets = [replace(s, model_id="other:1") for s in recognizer.face_sets(hopper())]
     other = faceset.Gallery(gallery.path.parent / "other.db")
-    other.add("Hopper", sets, aggregator=recognizer.aggregator)
+    other.add("Hopper", sets, aggregator=faceset.aggregation.get("mean"))
     for call in (
         lambda: recognizer.enroll(other, "Collins", collins()),
         lambda: recognizer.identify(other, collins()),
@@ -206,7 +206,7 @@ def test_a_gallery_of_another_embedder_is_refused(recognizer: faceset.Recognizer
 
 
 def test_k_below_one_is_refused(recognizer: faceset.Recognizer, gallery: faceset.Gallery) -> None:
-    with pytest.raises(InputError, match="k must be at least 1, but got 0"):
+    with pytest.raises(InputError, match="k must be a whole number of at least 1, but got 0"):
         recognizer.identify(gallery, collins(), k=0)
 
 
@@ -231,3 +231,48 @@ def test_progress_is_told(recognizer: faceset.Recognizer) -> None:
     seen: list[faceset.types.Progress] = []
     recognizer.template([varied(hopper(), s) for s in range(3)], progress=seen.append)
     assert seen[-1].faces == 3
+
+
+def test_a_path_is_no_gallery(recognizer: faceset.Recognizer) -> None:
+    for call in (recognizer.identify, lambda g, s: recognizer.enroll(g, "Somebody", s)):
+        with pytest.raises(InputError, match=r"gallery must be a faceset.Gallery, but got str; open the file first"):
+            call("people.db", collins())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"detector": 5}, "detector must be a name or a Detector, but got int"),
+        ({"embedder": 5}, "embedder must be a name or an Embedder, but got int"),
+        ({"aggregator": 5}, "aggregator must be a name or an Aggregator, but got int"),
+        ({"threshold": 2.0}, r"a threshold is a cosine in -1..1, but got 2.0"),
+        ({"min_track": 0}, "min_track must be at least 1, but got 0"),
+        ({"min_face": float("nan")}, "min_face must be at least 0 pixels, but got nan"),
+    ],
+)
+def test_arguments_are_checked_at_once(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        faceset.Recognizer(**arguments)  # type: ignore[arg-type]
+
+
+def test_a_face_of_one_frame_among_many_is_passed_over_by_identify(
+    recognizer: faceset.Recognizer, gallery: faceset.Gallery, tmp_path: Path
+) -> None:
+    from test_cli import clip
+
+    path = clip(tmp_path / "blink.mp4", [grey(512, 512)] * 5 + [varied(collins(), 1)] + [grey(512, 512)] * 5)
+    assert [len(s) for s in recognizer.face_sets(path)] == [1]
+    assert list(recognizer.identify(gallery, path)) == []
+    all_tracks = faceset.Recognizer(detector=recognizer.detector, embedder=recognizer.embedder, min_track=1)
+    assert len(list(all_tracks.identify(gallery, path))) == 1
+
+
+def test_an_imported_detector_goes_by_its_name(models_dir: Path) -> None:
+    from faceset.packs.store import import_model
+
+    import_model(models_dir / "yunet_n_dynamic.onnx", role="detector", name="my-yunet")
+    assert faceset.Recognizer(detector="my-yunet").compare(varied(collins(), 1), varied(collins(), 2)).same
+    with pytest.raises(
+        InputError, match="there is no detector 'other'; the detectors are hog, mtcnn, yunet, and those"
+    ):
+        faceset.Recognizer(detector="other")

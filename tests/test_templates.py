@@ -41,6 +41,13 @@ def test_round_trip(path):
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
+def test_half_surrogate_pairs_in_names_leave_a_valid_file(path):
+    save_template(template(faces=(Face((1, 2, 3, 4), 0.5, media="caf\udce9.jpg"),) * 2, left_out=("\ud834",)), path)
+    after = load_template(path)
+    assert [f.media for f in after.faces] == ["caf?.jpg"] * 2
+    assert after.left_out == ("?",)
+
+
 def test_no_faces_behind_it(path):
     save_template(template(faces=()), path)
     assert load_template(path).faces == ()

@@ -20,7 +20,6 @@ from faceset.errors import (
     ManyPeopleError,
     MediaError,
     NoFaceError,
-    ThresholdError,
 )
 from faceset.gallery import Gallery
 from faceset.media import Found, Media, Source
@@ -32,6 +31,7 @@ from faceset.types import Decision, FaceSet, Match, ProgressCallback, Template
 log = logging.getLogger("faceset")
 
 DEFAULT_FPS = 5.0
+DEFAULT_MIN_TRACK = 2
 
 
 class Recognizer:
@@ -41,12 +41,14 @@ class Recognizer:
         detector: ``"mtcnn"`` (default), ``"hog"``, ``"yunet"``, or a :class:`~faceset.detection.base.Detector`.
         embedder: name of an embedder (``faceset models list``), path of a manifest, or an
             :class:`~faceset.embedding.Embedder`.
-        aggregator: name of an aggregator (:func:`faceset.aggregation.names`), or an object that is one; default
-            :data:`faceset.aggregation.DEFAULT`.
+        aggregator: name of an aggregator (:func:`faceset.aggregation.names`), path of a trained one (``.onnx``), or an
+            object that is one; default the trained one that ships for the embedder, else the mean.
         fps: frames a second that are looked at in a video or stream; None looks at every frame. Of arrays every one is
             looked at.
         threshold: accept when a score reaches it; default the embedder's own.
         min_face: faces smaller than this (square root of the box's area, in pixels) are passed over.
+        min_track: `identify` passes over tracks of fewer faces in videos and streams, because a single detection among
+            many frames is most often a false one.
         keep_crops: keep the aligned crop of every face in templates (for contact sheets).
         tracker: options of the tracker; default chosen for the embedder.
 
@@ -55,7 +57,7 @@ class Recognizer:
         InputError: an unknown name, or parts that do not fit together.
 
     >>> import faceset
-    >>> faceset.Recognizer().aggregator.name
+    >>> faceset.Recognizer(aggregator="mean").aggregator.name
     'mean'
     """
 
@@ -68,21 +70,30 @@ class Recognizer:
         fps: float | None = DEFAULT_FPS,
         threshold: float | None = None,
         min_face: float = DEFAULT_MIN_FACE,
+        min_track: int = DEFAULT_MIN_TRACK,
         keep_crops: bool = False,
         tracker: TrackerOptions | None = None,
     ) -> None:
         self.detector = detection.get(detector) if isinstance(detector, str) else detector
         self.embedder = Embedder.load(embedder) if isinstance(embedder, str) else embedder
+        if not isinstance(self.detector, detection.Detector):
+            raise InputError(f"detector must be a name or a Detector, but got {type(detector).__name__}")
+        if not isinstance(self.embedder, Embedder):
+            raise InputError(f"embedder must be a name or an Embedder, but got {type(embedder).__name__}")
         if aggregator is None:
-            aggregator = aggregation.DEFAULT
-        self.aggregator = aggregation.get(aggregator) if isinstance(aggregator, str) else aggregator
-        self.fps = fps
+            aggregator = aggregation.default(self.embedder.model_id)
+        elif isinstance(aggregator, str):
+            aggregator = aggregation.get(aggregator, model_id=self.embedder.model_id)
+        if not callable(aggregator) or not hasattr(aggregator, "name"):
+            raise InputError(f"aggregator must be a name or an Aggregator, but got {type(aggregator).__name__}")
+        self.aggregator = aggregator
+        if min_track < 1:
+            raise InputError(f"min_track must be at least 1, but got {min_track}")
+        self.fps, self.min_track = fps, min_track
         manifest = self.embedder.manifest
-        self._threshold: Threshold | None
-        try:
+        self._threshold: Threshold | None = None
+        if threshold is not None or manifest.threshold is not None:
             self._threshold = scoring.threshold_for(manifest.threshold, manifest.threshold_source, threshold)
-        except ThresholdError:
-            self._threshold = None
         if tracker is None:
             tracker = TrackerOptions(same_score=manifest.threshold)
         landmarker = Dlib5() if self.embedder.geometry.scheme == "dlib5" else None
@@ -204,8 +215,9 @@ class Recognizer:
             ThresholdError: no threshold is known.
             MediaError: the source cannot be read.
         """
-        if k < 1:
-            raise InputError(f"k must be at least 1, but got {k}")
+        if not isinstance(k, int) or k < 1:
+            raise InputError(f"k must be a whole number of at least 1, but got {k!r}")
+        _check_gallery(gallery)
         threshold = self.threshold
         if gallery.model_id is not None:
             self._check_id(gallery.model_id, f"the gallery {gallery.path}")
@@ -228,6 +240,7 @@ class Recognizer:
             EmbedderMismatchError: the gallery is of another embedder.
             GalleryError: the gallery cannot be written.
         """
+        _check_gallery(gallery)
         if gallery.model_id is not None:
             self._check_id(gallery.model_id, f"the gallery {gallery.path}")
         found = _found(source)
@@ -317,6 +330,9 @@ class Recognizer:
         for medium in found:
             try:
                 for one in self._face_sets(medium, progress):
+                    moving = medium.kind in ("video", "stream") and medium.report.frames_sampled > 1
+                    if moving and len(one) < self.min_track:
+                        continue
                     span = {
                         "media": one.media,
                         "track": one.track,
@@ -341,6 +357,14 @@ class Recognizer:
             candidates=tuple(candidates),
             template=template,
             **span,
+        )
+
+
+def _check_gallery(gallery: object) -> None:
+    if not isinstance(gallery, Gallery):
+        raise InputError(
+            f"gallery must be a faceset.Gallery, but got {type(gallery).__name__}; open the file first: "
+            "faceset.Gallery(path)"
         )
 
 

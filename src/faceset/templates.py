@@ -55,10 +55,10 @@ def save_template(template: Template, path: str | os.PathLike[str]) -> None:
     path = check_template_path(path)
     values = {"format": FORMAT, "version": VERSION, **template.to_dict()}
     if path.suffix.lower() == ".json":
-        data = (json.dumps(values, ensure_ascii=False, indent=1) + "\n").encode()
+        data = _utf8(json.dumps(values, ensure_ascii=False, indent=1) + "\n")
     else:
         del values["vector"], values["weights"]
-        header = np.frombuffer(json.dumps(values, ensure_ascii=False).encode(), np.uint8)
+        header = np.frombuffer(_utf8(json.dumps(values, ensure_ascii=False)), np.uint8)
         buffer = io.BytesIO()
         np.savez_compressed(buffer, header=header, vector=template.vector, weights=template.weights)
         data = buffer.getvalue()
@@ -135,6 +135,11 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise InputError(f"text was expected, but got {value!r}")
     return value
+
+
+def _utf8(text: str) -> bytes:
+    """Half a surrogate pair, in names that faceset's own media never have, becomes ``?``: no strict reader takes it."""
+    return text.encode("utf-8", "replace")
 
 
 def _json(data: bytes, name: str) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from faceset.cli import options
-from faceset.cli.output import check_format, emit, print_json, remark
+from faceset.cli.output import check_format, counted, emit, print_json, remark, say
 from faceset.cli.progress import Bar
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def template(
             as_json=False, as_csv=True, title="", records=records, columns=["media", "frame", "time", "score", "weight"]
         )
         return
-    typer.echo(
-        f"{output}: {len(made)} {'face' if len(made) == 1 else 'faces'}, aggregator {made.aggregator}, "
+    say(
+        f"{output}: {counted(len(made), 'face')}, aggregator {made.aggregator}, "
         f"consistency {made.consistency:.3f}, embedder {made.model_id}"
     )
 
@@ -96,9 +96,9 @@ def verify(
     else:
         answer = "same person" if decision.same else "different people"
         sign = ">=" if decision.same else "<"
-        typer.echo(
-            f"{answer}: score {decision.score:.3f} {sign} threshold {decision.threshold:.3f} "
-            f"({decision.threshold_source}); {decision.faces[0]} against {decision.faces[1]} faces"
+        say(
+            f"{answer}: score {decision.score:.4f} {sign} threshold {decision.threshold:.4f} "
+            f"({decision.threshold_source}); {decision.faces[0]} against {counted(decision.faces[1], 'face')}"
         )
     if not decision.same:
         raise typer.Exit(1)

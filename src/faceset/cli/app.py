@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from faceset import __version__
-from faceset.cli import answers, demo, models, people
+from faceset.cli import answers, demo, features, models, people, training
 
 app = typer.Typer(
     name="faceset",
@@ -20,6 +20,8 @@ app = typer.Typer(
 demo.register(app)
 answers.register(app)
 people.register(app)
+features.register(app)
+training.register(app)
 app.add_typer(models.app, name="models")
 
 

@@ -71,5 +71,5 @@ def _print(result: DemoResult) -> None:
         f"{result.correct} of {result.total} answers right (threshold {threshold:.3f}: {result.threshold_source}; "
         f"aggregator {result.aggregator})\n"
         f"rendering took {rendering:.1f} s, everything else {answering:.1f} s\n"
-        f"the faces of one clip with their weights ({result.sheet_aggregator}): {result.sheet}"
+        f"the faces of one clip with their weights: {result.sheet}"
     )

@@ -47,7 +47,7 @@ def list_all(as_json: options.AsJson = False, as_csv: options.AsCsv = False) -> 
         as_csv=as_csv,
         title=f"{len(found)} models",
         records=records,
-        columns=["name", "role", "state", "licence", "commercial", "width", "crop"],
+        columns=["name", "role", "state", "commercial"] + (["licence", "width", "crop"] if as_csv else []),
         document=[model.to_dict() for model in found],
     )
 

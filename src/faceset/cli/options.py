@@ -14,7 +14,10 @@ GalleryFile = Annotated[Path, typer.Option("--gallery", "-g", help="The gallery 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no remarks on standard error.")]
-Detector = Annotated[str, typer.Option(help="Face detector: mtcnn, hog or yunet.", rich_help_panel="Models")]
+Detector = Annotated[
+    str,
+    typer.Option(help="Face detector: mtcnn, hog, yunet, or the name of an imported one.", rich_help_panel="Models"),
+]
 EmbedderName = Annotated[
     str,
     typer.Option(
@@ -23,7 +26,12 @@ EmbedderName = Annotated[
 ]
 AggregatorName = Annotated[
     str | None,
-    typer.Option("--aggregator", help="How faces become one template (default: mean).", rich_help_panel="Models"),
+    typer.Option(
+        "--aggregator",
+        help="How faces become one template: a name such as mean, or a trained .onnx file "
+        "(default: the one that ships for the embedder, else mean).",
+        rich_help_panel="Models",
+    ),
 ]
 Fps = Annotated[
     float | None, typer.Option(help="Frames a second to look at in a video; 0 looks at every frame.", min=0.0)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from faceset.cli import options
-from faceset.cli.output import check_format, emit, print_csv, print_json, remark, warnings_shown
+from faceset.cli.output import check_format, counted, emit, print_csv, print_json, remark, say, warnings_shown
 from faceset.cli.progress import Bar
-from faceset.errors import FacesetError, InputError, MediaError
+from faceset.errors import FacesetError, GalleryError, InputError, MediaError
 
 if TYPE_CHECKING:
     from faceset.enrolment import EnrollReport
+    from faceset.gallery import Person
 
 
 def register(app: typer.Typer) -> None:
@@ -55,7 +59,7 @@ def enroll(
     )
     reports: list[EnrollReport] = []
     failures: list[tuple[str, str]] = []
-    with Gallery(gallery) as opened, Bar("enrolling", quiet=quiet) as bar:
+    with _no_empty_file_left(gallery), Gallery(gallery) as opened, Bar("enrolling", quiet=quiet) as bar:
         try:
             for person, source in persons:
                 try:
@@ -104,6 +108,8 @@ def identify(
         warnings_shown(quiet=quiet),
         Bar("looking at", quiet=quiet) as bar,
     ):
+        if not len(opened):
+            remark(f"{gallery} is empty: nobody is enrolled, so everybody is unknown", quiet=quiet)
         matches = list(recognizer.identify(opened, _source(source), k=top, progress=bar))
     matches.sort(key=lambda m: (m.media, m.start, m.track))
     records = [
@@ -130,13 +136,13 @@ def identify(
     emit(
         as_json=as_json,
         as_csv=as_csv,
-        title=f"{len(matches)} tracks in {source}",
+        title=f"{counted(len(matches), 'track')} in {source}",
         records=records,
         columns=columns,
         document=[m.to_dict() for m in matches],
     )
     if matches and not (as_json or as_csv):
-        remark(f"threshold {matches[0].threshold:.3f} ({matches[0].threshold_source})", quiet=quiet)
+        remark(f"threshold {matches[0].threshold:.4f} ({matches[0].threshold_source})", quiet=quiet)
 
 
 def list_people(
@@ -164,7 +170,7 @@ def list_people(
     emit(
         as_json=as_json,
         as_csv=as_csv,
-        title=f"{len(held)} people in {gallery}",
+        title=f"{counted(len(held), 'person', 'people')} in {gallery}",
         records=records,
         columns=columns,
         document=[p.to_dict() for p in held],
@@ -187,9 +193,7 @@ def forget(
     check_format(as_json, as_csv)
     with Gallery(gallery, create=False) as opened:
         person = opened.person(name)
-        if not yes and not typer.confirm(
-            f"Forget {person.name!r}, {person.faces} faces from {len(person.media)} media, for good?", err=True
-        ):
+        if not yes and not _confirmed(f"Forget {person.name!r}, {_held(person)}, for good?"):
             raise typer.Exit(1)
         gone = opened.forget(name)
     record = {"name": gone.name, "media": len(gone.media), "faces": gone.faces}
@@ -198,17 +202,57 @@ def forget(
     elif as_csv:
         print_csv(list(record), [list(record.values())])
     else:
-        typer.echo(f"forgot {gone.name}: {gone.faces} faces from {len(gone.media)} media")
+        say(f"forgot {gone.name}: {_held(gone)}")
+
+
+def _held(person: Person) -> str:
+    return f"{counted(person.faces, 'face')} from {counted(len(person.media), 'medium', 'media')}"
+
+
+def _confirmed(question: str) -> bool:
+    """Ask on standard error.
+
+    Raises:
+        InputError: the input has ended, so nobody can answer.
+    """
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort as abort:
+        if not isinstance(abort.__context__, EOFError):
+            raise
+        sys.stderr.write("\n")  # the question stands on a line that has not ended
+        raise InputError("nobody answered; give --yes to forget without being asked. Nothing was changed") from None
+
+
+@contextlib.contextmanager
+def _no_empty_file_left(path: Path) -> Iterator[None]:
+    """Remove the gallery at ``path`` again when it was made inside, holds nobody and is open nowhere."""
+    from faceset.gallery import Gallery
+
+    there = path.exists()
+    try:
+        yield
+    finally:
+        if not there and path.is_file():
+            with contextlib.suppress(GalleryError):
+                with Gallery(path, create=False) as made:
+                    empty = not len(made)
+                # Beside a gallery that another process has open lies its write-ahead log.
+                if empty and not path.with_name(path.name + "-wal").exists():
+                    path.unlink(missing_ok=True)
 
 
 def _person_folders(root: Path, *, quiet: bool) -> list[tuple[str, Path]]:
     """The person folders in ``root``, by name."""
-    if not root.exists():
-        raise MediaError(f"{root} does not exist; check the path")
-    if not root.is_dir():
-        raise InputError(f"{root} is a file; say whose it is with --name NAME, or give a folder of person folders")
-    entries = sorted(p for p in root.iterdir() if not p.name.startswith("."))
-    folders = [(p.name, p) for p in entries if p.is_dir()]
+    try:
+        if not root.exists():
+            raise MediaError(f"{root} does not exist; check the path")
+        if not root.is_dir():
+            raise InputError(f"{root} is a file; say whose it is with --name NAME, or give a folder of person folders")
+        entries = sorted(p for p in root.iterdir() if not p.name.startswith("."))
+        folders = [(p.name, p) for p in entries if p.is_dir()]
+    except OSError as error:
+        raise MediaError(f"{root} cannot be read: {error.strerror}; make it readable for this user") from error
     if not folders:
         raise InputError(
             f"{root} holds no person folders; lay it out as {root.name}/<person>/<media>, or say who it is with --name"
@@ -240,7 +284,7 @@ def _print_reports(
             "already": len(r.already),
             "refused": len(r.refused),
             "faces": r.faces,
-            "looks_like": "; ".join(f"{c.name} ({c.score:.3f})" for c in r.looks_like),
+            "looks_like": "; ".join(f"{c.name} ({c.score:.4f})" for c in r.looks_like),
         }
         for r in reports
     ] + [
@@ -251,7 +295,7 @@ def _print_reports(
             remark(f"{report.name}: {sentence}", quiet=quiet)
         for other in report.looks_like:
             remark(
-                f"{report.name} looks like {other.name}, who was enrolled before (score {other.score:.3f})", quiet=quiet
+                f"{report.name} looks like {other.name}, who was enrolled before (score {other.score:.4f})", quiet=quiet
             )
     for person, reason in failures:
         remark(f"{person}: not enrolled: {reason}", quiet=False)
@@ -261,4 +305,5 @@ def _print_reports(
         title=f"enrolled in {gallery}",
         records=records,
         columns=["name", "added", "already", "refused", "faces", "looks_like"],
+        headings={"added": "media added", "already": "held before", "faces": "faces held", "looks_like": "looks like"},
     )

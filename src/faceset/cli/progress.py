@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from faceset.cli.output import counted, plain
+
 if TYPE_CHECKING:
     from faceset.types import Progress
 
@@ -35,7 +37,7 @@ class Bar:
 
     def __call__(self, progress: Progress) -> None:
         """Show how far ``progress.media`` has come."""
-        self.update(progress.media, progress.done, progress.total, f"{progress.faces} faces")
+        self.update(plain(progress.media), progress.done, progress.total, counted(progress.faces, "face"))
 
     def update(self, name: str, done: float, total: float | None, note: str = "") -> None:
         """Show how far ``name`` has come, in any unit."""

@@ -10,12 +10,12 @@ from faceset.degradations import degrade
 from faceset.types import Box, Image
 
 STRENGTHS = {
-    "motion_blur": (0.2, 0.35),
-    "defocus_blur": (0.2, 0.4),
+    "motion_blur": (0.55, 0.8),
+    "defocus_blur": (0.55, 0.8),
     "under_exposure": (0.5, 0.85),
-    "over_exposure": (0.3, 0.55),
+    "over_exposure": (0.4, 0.7),
     "occlusion": (0.45, 0.9),
-    "noise": (0.1, 0.25),
+    "noise": (0.15, 0.35),
 }
 """Kinds of damage and the range their peak strength is drawn from."""
 

@@ -19,13 +19,6 @@ from faceset.errors import InputError
 from faceset.gallery import Gallery
 from faceset.recognizer import Recognizer
 
-SHEET_AGGREGATOR = "trimmed"
-"""What weighs the faces on the contact sheet.
-
-The default is a mean, which weighs them all the same; this one drops faces that disagree with the others, and most of
-the spoilt ones do.
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
@@ -38,7 +31,6 @@ class DemoResult:
         rows: every question with its answer and the right one.
         sheet: the contact sheet (PNG).
         aggregator: what made the templates that answered.
-        sheet_aggregator: what weighed the faces on the sheet.
         threshold_source: where the threshold comes from.
         seconds: wall time of rendering, and of all the rest.
     """
@@ -49,7 +41,6 @@ class DemoResult:
     rows: tuple[Row, ...]
     sheet: Path
     aggregator: str
-    sheet_aggregator: str
     threshold_source: str
     seconds: tuple[float, float]
 
@@ -77,7 +68,6 @@ class DemoResult:
             "total": self.total,
             "sheet": str(self.sheet),
             "aggregator": self.aggregator,
-            "sheet_aggregator": self.sheet_aggregator,
             "threshold_source": self.threshold_source,
             "seconds": {"rendering": round(self.seconds[0], 2), "answering": round(self.seconds[1], 2)},
         }
@@ -130,7 +120,6 @@ def run_demo(
         rows=rows,
         sheet=sheet,
         aggregator=recognizer.aggregator.name,
-        sheet_aggregator=SHEET_AGGREGATOR,
         threshold_source=recognizer.threshold.source,
         seconds=(rendered - started, time.perf_counter() - rendered),
     )
@@ -181,15 +170,15 @@ def ask(
             step(f"identifying {clip.path.name} without {absent}")
             rows += questions.identify(recognizer, gallery, clip, f"identify, {absent} left out")
     step("drawing the contact sheet")
-    return tuple(reports), tuple(rows), draw_sheet(recognizer, alone[0], folder / "faces.png")
+    return tuple(reports), tuple(rows), draw_sheet(recognizer, alone[-1], folder / "faces.png")
 
 
 def draw_sheet(recognizer: Recognizer, clip: Clip, path: Path) -> Path:
-    """The faces of ``clip`` with the weights that :data:`SHEET_AGGREGATOR` gives them."""
+    """The faces of ``clip`` with the weights that the recogniser's aggregator gives them."""
     weigher = Recognizer(
         detector=recognizer.detector,
         embedder=recognizer.embedder,
-        aggregator=SHEET_AGGREGATOR,
+        aggregator=recognizer.aggregator,
         fps=recognizer.fps,
         keep_crops=True,
     )

@@ -25,7 +25,7 @@ def get(name: str = DEFAULT, **options: Any) -> Detector:
     """The detector of that name; its adapter is loaded only now.
 
     Args:
-        name: one of :data:`NAMES`.
+        name: one of :data:`NAMES`, or the name or manifest of an imported detector, which is run as YuNet.
         options: fields of its options: :class:`~faceset.detection.mtcnn.MtcnnOptions`,
             :class:`~faceset.detection.hog.HogOptions`, :class:`~faceset.detection.yunet.YuNetOptions`.
 
@@ -34,6 +34,20 @@ def get(name: str = DEFAULT, **options: Any) -> Detector:
         ModelError: its weights are missing or damaged.
     """
     if name not in _CLASSES:
-        raise InputError(f"there is no detector {name!r}; the detectors are {', '.join(NAMES)}")
+        if _is_model(name):
+            return get("yunet", model=name, **options)
+        raise InputError(
+            f"there is no detector {name!r}; the detectors are {', '.join(NAMES)}, and those that "
+            "`faceset models import FILE --role detector` brings in"
+        )
     made: Detector = getattr(importlib.import_module(f"faceset.detection.{name}"), _CLASSES[name]).create(**options)
     return made
+
+
+def _is_model(name: str) -> bool:
+    """Whether an imported or pulled model goes by that name, or a manifest lies there."""
+    from faceset.packs.store import list_models
+
+    if name.endswith(".toml"):
+        return True
+    return any(m.name == name and m.manifest is not None and m.manifest.role == "detector" for m in list_models())

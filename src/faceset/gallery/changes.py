@@ -115,7 +115,9 @@ def remove_media(connection: Connection, path: Path, name: str, media: str, aggr
     going = [m for m in held.media if media and media in (m.name, m.digest)]
     if not going:
         near = difflib.get_close_matches(media, [m.name for m in held.media], n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "list them with person()"
+        hint = (
+            f"did you mean {' or '.join(map(repr, near))}?" if near else "see the media held: `faceset people --media`"
+        )
         raise GalleryError(f"{path}: {held.name!r} was not enrolled with {media!r}; {hint}")
     if len(going) == len(held.media):
         raise GalleryError(f"{path}: {held.name!r} is held by {media!r} alone; forget the person instead")

@@ -66,7 +66,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one state of the file throughout, and blocks nobody."""
-        with self._translated(), self._connection() as connection, connection.begin():
+        with self._translated(reading=True), self._connection() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -101,10 +101,10 @@ class Database:
                 error,
             )
 
-    def _statement(self, *statements: str) -> tuple[Any, ...]:
+    def _statement(self, *statements: str, reading: bool = False) -> tuple[Any, ...]:
         """Run statements that must stand outside transactions, on one connection; the first row of the last."""
         row = None
-        with self._translated():
+        with self._translated(reading=reading):
             raw = self.engine.raw_connection()
             try:
                 for sql in statements:
@@ -122,14 +122,14 @@ class Database:
         return self.engine.connect()
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self, *, reading: bool = False) -> Iterator[None]:
         try:
             yield
         except (DBAPIError, sqlite3.Error) as error:
-            raise translate(self.path, error) from error
+            raise translate(self.path, error, reading=reading) from error
 
     def _set_up(self, *, create: bool) -> None:
-        with self._translated(), self._connection() as connection, connection.begin():
+        with self._translated(reading=True), self._connection() as connection, connection.begin():
             blank = self._check_version(connection)
         if blank:
             if not create:
@@ -165,7 +165,7 @@ class Database:
         give_up = time.monotonic() + BUSY_SECONDS
         while True:
             try:
-                self._statement("PRAGMA journal_mode = WAL")
+                self._statement("PRAGMA journal_mode = WAL", reading=True)
                 return
             except GalleryError as error:
                 if getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -11,12 +12,22 @@ BUSY_SECONDS = 30.0
 """How long a connection waits for another writer."""
 
 _WHOLE = "nothing was changed"
+_NEEDS_FOLDER = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
 
 
-def translate(path: Path, error: BaseException) -> GalleryError:
-    """The :class:`~faceset.errors.GalleryError` for an error of ``sqlite3``, or of SQLAlchemy around one."""
+def translate(path: Path, error: BaseException, *, reading: bool = False) -> GalleryError:
+    """The :class:`~faceset.errors.GalleryError` for an error of ``sqlite3``, or of SQLAlchemy around one.
+
+    ``reading``: nothing was to be written.
+    """
     cause = getattr(error, "orig", None) or error
     code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    if reading and code in _NEEDS_FOLDER and path.exists() and not os.access(path.parent, os.W_OK):
+        return GalleryError(
+            f"{path}: the gallery cannot be opened to read it ({cause}): its folder is read-only for this user, and "
+            "SQLite needs to make two small files beside the gallery while it is open; copy the gallery to a folder "
+            "of your own, or make its folder writable"
+        )
     return GalleryError(f"{path}: {_sentence(code, str(cause), path)}")
 
 

@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from faceset.errors import GalleryError
+from faceset.errors import GalleryError, InputError
 from faceset.gallery.schema import APPLICATION_ID
 
 _HEADER = 100
@@ -17,12 +17,18 @@ def check_path(given: str | os.PathLike[str], *, create: bool) -> Path:
     """The absolute path of a gallery that exists, or may be made there.
 
     Raises:
+        InputError: ``given`` is no path at all.
         GalleryError: there is none and ``create`` is false, or what is there is a folder or a foreign file.
     """
+    if not isinstance(given, (str, bytes, os.PathLike)):
+        raise InputError(f"a gallery is a file, but got {type(given).__name__}; give its path, such as people.db")
     text = os.fspath(given)
     if not isinstance(text, str) or not text.strip() or "\x00" in text or text == ":memory:" or "://" in text:
         raise GalleryError(f"a gallery is a file, but got {given!r}; give the path of one, such as people.db")
-    path = Path(text).expanduser().absolute()
+    try:
+        path = Path(text).expanduser().absolute()
+    except RuntimeError:  # ~name, where nobody has that name
+        path = Path(text).absolute()
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):

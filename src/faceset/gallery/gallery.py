@@ -40,6 +40,7 @@ class Gallery:
             gallery alone.
 
     Raises:
+        InputError: ``path`` is no path.
         GalleryError: the file is missing, foreign, damaged, newer than this program or cannot be opened.
 
     Any method raises GalleryError when the file cannot be read or written, is damaged, stays locked by another

@@ -7,11 +7,12 @@ import unicodedata
 from collections.abc import Iterable
 
 from faceset.errors import InputError
+from faceset.media.names import readable
 
 MAX_NAME = 200
 """Longest name, in characters."""
 
-_REFUSED = {"Cc": "a control character", "Cs": "half a surrogate pair", "Zl": "a line break", "Zp": "a paragraph break"}
+_REFUSED = {"Cc": "a control character", "Zl": "a line break", "Zp": "a paragraph break"}
 
 
 def clean_name(name: str) -> str:
@@ -20,7 +21,8 @@ def clean_name(name: str) -> str:
     ``Grace`` and ``grace`` are two names. The same letters written with composed or combining accents are one.
 
     Raises:
-        InputError: the name is empty, longer than :data:`MAX_NAME` or holds control characters.
+        InputError: the name is empty, longer than :data:`MAX_NAME` holds control characters, or is no valid
+            Unicode, as from a folder whose name is not UTF-8.
 
     >>> clean_name("  Zoe\\u0308 ") == "Zo\\u00eb"
     True
@@ -34,6 +36,10 @@ def clean_name(name: str) -> str:
         raise InputError(
             f"the name of a person has at most {MAX_NAME} characters, but {clean[:20]!r}... has {len(clean)}; "
             "shorten it"
+        )
+    if any(unicodedata.category(character) == "Cs" for character in clean):
+        raise InputError(
+            f"the name {readable(clean)!r} is not UTF-8 text; rename the folder, or give the person's name in UTF-8"
         )
     for character in clean:
         reason = _REFUSED.get(unicodedata.category(character))

@@ -17,7 +17,7 @@ def unknown_person(path: Path, name: str, known: Sequence[str]) -> UnknownPerson
     if near:
         hint = f"did you mean {' or '.join(map(repr, near))}?"
     elif known:
-        hint = f"list who is with people() ({len(known)} in all)"
+        hint = f"see who is enrolled: `faceset people` ({len(known)} in all)"
     else:
         hint = "the gallery is empty"
     return UnknownPersonError(f"{path}: nobody named {name!r} is enrolled; {hint}")

@@ -15,6 +15,7 @@ from typing import Any
 
 from faceset import settings
 from faceset.errors import InputError, MediaError, MediaLimitError
+from faceset.media.names import readable
 from faceset.types import Frame
 
 logger = logging.getLogger("faceset.media")
@@ -122,7 +123,7 @@ class Media(abc.ABC):
 
     Attributes:
         name: short name for people: the file's name relative to the folder it was found in, an address without
-            credentials, or ``array``.
+            credentials, or ``array``. Always valid Unicode (:func:`faceset.media.names.readable`).
         kind: ``still``, ``video``, ``stream`` or ``array``.
         path: the file, or None.
         duration: length in seconds where it is known; None for stills, single arrays, and streams before they open.
@@ -132,7 +133,7 @@ class Media(abc.ABC):
     kind: str
 
     def __init__(self, name: str, limits: Limits, *, path: Path | None = None, duration: float | None = None) -> None:
-        self.name = name
+        self.name = readable(name)
         self.limits = limits
         self.path = path
         self.duration = duration

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ import numpy as np
 from faceset.errors import InputError, MediaError
 from faceset.media.addresses import STREAM_SCHEMES, local_path, scheme_of, shown
 from faceset.media.base import Limits, Media, logger
+from faceset.media.names import readable
 from faceset.media.sniff import NotMediaError, first_bytes, is_text, still_format
 from faceset.types import Image
 
@@ -28,7 +29,8 @@ class Found(NamedTuple):
 
     Attributes:
         media: the pictures and videos, in the natural order of their names (``2.jpg`` before ``10.jpg``).
-        skipped: one sentence for each other file: its name and why it was not taken. Hidden files are not mentioned.
+        skipped: one sentence for each other file, and each folder that cannot be read: its name and why it was not
+            taken. Hidden files are not mentioned.
     """
 
     media: tuple[Media, ...]
@@ -62,7 +64,9 @@ def find_media(
         if found.skipped:
             count = "1 file was" if len(found.skipped) == 1 else f"{len(found.skipped)} files were"
             seen = f" ({count} looked at: {found.skipped[0]})"
-        raise MediaError(f"{name or folder}: the folder holds no picture and no video{seen}; check the path")
+        raise MediaError(
+            f"{readable(name or str(folder))}: the folder holds no picture and no video{seen}; check the path"
+        )
     return list(found.media)
 
 
@@ -73,23 +77,36 @@ def scan(folder: str | os.PathLike[str], *, name: str | None = None, limits: Lim
     its frames are asked for. Hidden files and folders are passed over; links are followed, each folder once.
 
     Raises:
-        MediaError: there is no such folder.
+        MediaError: there is no such folder, or it cannot be read.
     """
     root = _folder(folder)
     if root is None:
-        raise MediaError(f"{os.fspath(folder)}: no such folder; check the path")
+        raise MediaError(f"{readable(os.fsdecode(folder))}: no such folder; check the path")
     limits = limits or Limits()
     media: list[Media] = []
     skipped: list[str] = []
-    for path in _files(root):
+
+    def label(path: Path) -> str:
         relative = path.relative_to(root).as_posix()
-        label = f"{name}/{relative}" if name else relative
+        return readable(f"{name}/{relative}" if name else relative)
+
+    def skip(reason: MediaError) -> None:
+        skipped.append(str(reason))
+        log = logger.info if isinstance(reason, NotMediaError) else logger.warning
+        log("skipped %s", reason)
+
+    def cannot_list(error: OSError) -> None:
+        closed = Path(error.filename)
+        cure = f"the folder cannot be read: {error.strerror}; make it readable for this user"
+        if closed == root:
+            raise MediaError(f"{readable(name or str(root))}: {cure}") from error
+        skip(MediaError(f"{label(closed)}: {cure}"))
+
+    for path in _files(root, cannot_list):
         try:
-            media.append(_open_path(path, label, limits))
+            media.append(_open_path(path, label(path), limits))
         except MediaError as error:
-            skipped.append(str(error))
-            log = logger.info if isinstance(error, NotMediaError) else logger.warning
-            log("skipped %s", error)
+            skip(error)
     return Found(tuple(media), tuple(skipped))
 
 
@@ -115,15 +132,20 @@ def open_media(
     if scheme not in ("", "file"):
         raise InputError(f"{shown(text)}: addresses of {scheme} are not read; use one of {', '.join(STREAM_SCHEMES)}")
     path = _path(text)
-    if path.is_dir():
-        raise InputError(f"{name or path}: a folder, where one picture or video is needed; name one file in it")
-    return _open_path(path, name or path.name, limits)
+    if _is_folder(path):
+        where = readable(name or str(path))
+        raise InputError(f"{where}: a folder, where one picture or video is needed; name one file in it")
+    return _open_path(path, readable(name or path.name), limits, typed=None if name else readable(text))
 
 
 def _path(text: str) -> Path:
     if not text.strip():
         raise InputError("the source is empty; give the path of a picture, a video or a folder")
-    return Path(local_path(text) if scheme_of(text) == "file" else text).expanduser()
+    path = Path(local_path(text) if scheme_of(text) == "file" else text)
+    try:
+        return path.expanduser()
+    except RuntimeError:  # ~name, where nobody has that name
+        return path
 
 
 def _folder(source: object) -> Path | None:
@@ -134,16 +156,20 @@ def _folder(source: object) -> Path | None:
     if not isinstance(text, str) or scheme_of(text) not in ("", "file"):
         return None
     path = _path(text)
+    return path if _is_folder(path) else None
+
+
+def _is_folder(path: Path) -> bool:
     try:
-        return path if path.is_dir() else None
-    except ValueError:  # a NUL in the path
-        return None
+        return path.is_dir()
+    except (ValueError, OSError):  # a NUL in the path, a name too long, a folder above that is closed
+        return False
 
 
-def _files(root: Path) -> Iterator[Path]:
+def _files(root: Path, cannot_list: Callable[[OSError], None]) -> Iterator[Path]:
     """Every visible file below ``root``, in natural order, each folder once however it is linked."""
     seen: set[tuple[int, int]] = set()
-    for folder, below, names in os.walk(root, followlinks=True):
+    for folder, below, names in os.walk(root, onerror=cannot_list, followlinks=True):
         here = os.stat(folder)
         # Windows may give 0 for both; there loops of links are left to the system's limit.
         if here.st_ino and (here.st_dev, here.st_ino) in seen:
@@ -161,8 +187,8 @@ def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
     return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts], name
 
 
-def _open_path(path: Path, name: str, limits: Limits) -> Media:
-    head = first_bytes(path, name, limits)
+def _open_path(path: Path, name: str, limits: Limits, *, typed: str | None = None) -> Media:
+    head = first_bytes(path, name, limits, typed=typed)
     still = still_format(head)
     if still is not None:
         from faceset.media.stills import open_still

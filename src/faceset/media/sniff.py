@@ -31,24 +31,28 @@ class NotMediaError(MediaError):
     """A file that is no picture and no video at all: a text, a table, a program."""
 
 
-def first_bytes(path: Path, name: str, limits: Limits) -> bytes:
+def first_bytes(path: Path, name: str, limits: Limits, *, typed: str | None = None) -> bytes:
     """The first :data:`SNIFF_BYTES` of a file.
+
+    Messages call it ``name``;
+    where nothing can be opened they say ``typed``, what the user gave, if that is known.
 
     Raises:
         MediaError: it does not exist, is no file, is empty or cannot be read.
         MediaLimitError: it has more bytes than allowed.
     """
+    where = name if typed is None else typed
     try:
         size = path.stat().st_size
         if not path.is_file():
-            raise MediaError(f"{name}: not a file; give a picture, a video or a folder")
+            raise MediaError(f"{where}: not a file; give a picture, a video or a folder")
         with path.open("rb") as file:
             head = file.read(SNIFF_BYTES)
     except FileNotFoundError:
-        raise MediaError(f"{name}: no such file or folder; check the path") from None
+        raise MediaError(f"{where}: no such file or folder; check the path") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise MediaError(f"{name}: cannot be read: {reason}") from error
+        raise MediaError(f"{where}: cannot be read: {reason}; check the path and its permissions") from error
     if not head:
         raise MediaError(f"{name}: the file is empty (0 bytes); copy or export it again")
     limits.check_bytes(size, name)

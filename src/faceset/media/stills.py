@@ -29,6 +29,7 @@ _UPRIGHT = {
     8: Pillow.Transpose.ROTATE_90,
 }
 _UNKNOWN_DURATION_SECONDS = 0.1  # what browsers take for an animation frame that says 0
+_UNKNOWN_MODE = "unknown pixel mode"  # what Pillow says of a TIFF whose kind of values it does not know
 _CURES = {
     "HEIF": "install pillow-heif and call pillow_heif.register_heif_opener() first, or convert it to JPEG",
     "AVIF": "install a newer Pillow, or convert it to JPEG",
@@ -120,6 +121,11 @@ def _complaining(name: str) -> Iterator[None]:
         raise MediaLimitError(f"{name}: its frames are larger than its header says: {error}") from error
     except Exception as error:
         reason = str(error) or type(error).__name__
+        if reason == _UNKNOWN_MODE:
+            raise MediaError(
+                f"{name}: its pixels are stored in a way that is not read here, such as floating-point or 24-bit "
+                "values; convert it to 8 or 16 bits"
+            ) from error
         raise MediaError(f"{name}: the picture is damaged or incomplete ({reason}); copy or export it again") from error
 
 
@@ -139,7 +145,7 @@ def _decode(picture: ImageFile.ImageFile, name: str) -> Image:
         picture.load()
     orientation = _orientation(picture)
     with _complaining(name):
-        rgb = _to_rgb(picture)
+        rgb = _to_rgb(picture, name)
         if orientation in _UPRIGHT:
             rgb = rgb.transpose(_UPRIGHT[orientation])
         return np.array(rgb, dtype=np.uint8)
@@ -154,15 +160,15 @@ def _orientation(picture: ImageFile.ImageFile) -> int:
     return value if isinstance(value, int) else 1
 
 
-def _to_rgb(picture: Pillow.Image) -> Pillow.Image:
+def _to_rgb(picture: Pillow.Image, name: str) -> Pillow.Image:
     """Any of Pillow's modes as RGB of 8 bits.
 
     16-bit values are scaled by 255/65535, transparency is laid over white. Colour profiles are not applied.
     """
     if picture.mode.startswith("I"):
-        return Pillow.fromarray(_scaled_16_bit(np.asarray(picture))).convert("RGB")
+        return Pillow.fromarray(_scaled_16_bit(np.asarray(picture), name)).convert("RGB")
     if picture.mode == "F":
-        raise ValueError("pictures of floating-point values are not read; save it with 8 or 16 bits")
+        raise MediaError(f"{name}: pictures of floating-point values are not read; convert it to 8 or 16 bits")
     if picture.mode in ("LA", "PA", "La", "RGBA", "RGBa") or "transparency" in picture.info:
         layer = picture.convert("RGBA")
         ground = Pillow.new("RGBA", layer.size, (255, 255, 255, 255))
@@ -170,9 +176,11 @@ def _to_rgb(picture: Pillow.Image) -> Pillow.Image:
     return picture.convert("RGB")
 
 
-def _scaled_16_bit(values: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
+def _scaled_16_bit(values: npt.NDArray[np.generic], name: str) -> npt.NDArray[np.uint8]:
     """Whole numbers 0..65535 as 0..255, rounded."""
     wide = values.astype(np.int64)
     if wide.min() < 0 or wide.max() > 65535:
-        raise ValueError(f"values from {wide.min()} to {wide.max()} do not fit 16 bits; save it with 8 or 16 bits")
+        raise MediaError(
+            f"{name}: its values from {wide.min()} to {wide.max()} do not fit 16 bits; convert it to 8 or 16 bits"
+        )
     return ((wide * 255 + 32767) // 65535).astype(np.uint8)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import Any
+
+# ONNX Runtime reports usage over the network from 1.32 on, and writes a device id into the user's cache, unless it is
+# told not to before it is loaded. A library that handles faces does neither; whoever wants it sets the variable to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime as ort
 

@@ -71,6 +71,7 @@ class TrainConfig:
         patience: validations without a better result after which training ends; 0: never.
         far: the target FAR of validation.
         kinds: one centroid of unrecognisable faces for each kind of degradation, where the aggregator takes centroids.
+        max_strength: faces that were degraded more are left out of training (validation keeps them); None: all are in.
         seed: of everything that is drawn.
     """
 
@@ -90,6 +91,7 @@ class TrainConfig:
     patience: int = 0
     far: float = 1e-3
     kinds: bool = False
+    max_strength: float | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -101,6 +103,8 @@ class TrainConfig:
                 raise InputError(f"{name} must be one of {', '.join(known)}, but got {getattr(self, name)!r}")
         if self.learning_rate <= 0.0 or self.average >= 1.0 or self.far <= 0.0:
             raise InputError("learning_rate and far must be > 0, and average must be < 1")
+        if self.max_strength is not None and not self.max_strength >= 0.0:
+            raise InputError(f"max_strength must be at least 0, but got {self.max_strength!r}")
 
     def rate(self, step: int) -> float:
         """Learning rate of a step, counted from 0."""

@@ -154,13 +154,20 @@ class TrainData:
         """Names of the subjects that take part, sorted."""
         return tuple(self.subject.names[c] for c in np.unique(self.subject.codes[self.rows]))
 
-    def only(self, subjects: Iterable[str] | None = None, kinds: Iterable[str] | None = None) -> TrainData:
-        """The rows of these subjects and of these kinds of degradation (None: of all)."""
+    def only(
+        self,
+        subjects: Iterable[str] | None = None,
+        kinds: Iterable[str] | None = None,
+        max_strength: float | None = None,
+    ) -> TrainData:
+        """The rows of these subjects and of these kinds of degradation (None: of all), clean or up to that strength."""
         keep = np.ones(self.rows.size, bool)
         if subjects is not None:
             keep &= self.subject.is_in(subjects)[self.rows]
         if kinds is not None:
             keep &= self.kind.is_in(kinds)[self.rows]
+        if max_strength is not None:
+            keep &= ~self.degraded | (self.strength[self.rows] <= max_strength)
         return TrainData(
             self.features,
             self.subject,

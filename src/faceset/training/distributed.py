@@ -71,5 +71,6 @@ def workers(device: str = "") -> Iterator[Workers]:
     distributed.init_process_group("nccl" if gpu else "gloo")
     try:
         yield Workers(rank, count, place)
+        distributed.barrier()  # a process that takes the group down while another still talks to it makes that one fail
     finally:
         distributed.destroy_process_group()

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from torch import Tensor, nn
 
 from faceset.errors import InputError
+from faceset.packs.session import open_session
 from faceset.training.aggregators.base import Aggregator
 from faceset.training.aggregators.nan import Nan
 from faceset.training.runs import load
@@ -101,9 +101,7 @@ def to_onnx(aggregator: Aggregator, metadata: Mapping[str, str]) -> onnx.ModelPr
 
 def largest_gap(aggregator: Aggregator, model: onnx.ModelProto) -> float:
     """Largest absolute difference between the graph and torch, over sets of several sizes with ragged masks."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = open_session(model.SerializeToString(), what="exported aggregator")
     rng, gap = np.random.default_rng(0), 0.0
     for B, N in ((1, 1), (1, 7), (5, 1), (3, 4), (4, 33)):
         x = (rng.normal(size=(B, N, aggregator.dim)) * rng.uniform(0.1, 10, (B, N, 1))).astype(np.float32)

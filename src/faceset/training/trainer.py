@@ -91,7 +91,7 @@ def fit(
         split = split_subjects(data.subjects, leave_out=leave_out)
         dropped = set(without_kinds)
         kinds = [k for k in data.kind.names if k not in dropped]
-        training, held_out = data.only(split.train, kinds), data.only(split.validation)
+        training, held_out = data.only(split.train, kinds, config.max_strength), data.only(split.validation)
         sampler = SetSampler(training, config.sets, config.seed)
         torch.manual_seed(config.seed)
         model, options = _fresh(training, config)

@@ -1,0 +1,55 @@
+"""How features are made."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from faceset.degradations import KINDS, random_degradation
+from faceset.errors import InputError
+
+
+@dataclass(frozen=True)
+class ExtractConfig:
+    """How features are made. It is kept in the table; a table is never continued with other settings.
+
+    Attributes:
+        degrade: degraded copies made of every face.
+        kinds: kinds of degradation to draw from, all equally likely; kept in the order of
+            :data:`faceset.degradations.KINDS`, each once. Default all.
+        low, high: bounds of their strength, 0..1.
+        seed: of everything that is drawn.
+        fps: frames a second taken from a video; 0 takes every frame.
+
+    Raises:
+        InputError: a value out of range, or an unknown kind.
+    """
+
+    degrade: int = 0
+    kinds: tuple[str, ...] = tuple(KINDS)
+    low: float = 0.0
+    high: float = 1.0
+    seed: int = 0
+    fps: float = 5.0
+
+    def __post_init__(self) -> None:
+        if self.degrade < 0 or self.seed < 0:
+            raise InputError(f"degrade and seed must be >= 0, but got {self.degrade} and {self.seed}")
+        if not (math.isfinite(self.fps) and self.fps >= 0):
+            raise InputError(f"fps must be a number >= 0 (0 takes every frame), but got {self.fps!r}")
+        random_degradation(np.random.default_rng(0), self.kinds, low=self.low, high=self.high)  # checks the three
+        object.__setattr__(self, "kinds", tuple(kind for kind in KINDS if kind in self.kinds))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for the table's metadata."""
+        return {
+            "degrade": self.degrade,
+            "kinds": list(self.kinds),
+            "low": self.low,
+            "high": self.high,
+            "seed": self.seed,
+            "fps": self.fps,
+        }
