@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from oracles import bilinear
 from oracles.umeyama import umeyama
 
-from faceset.alignment import GEOMETRIES, Geometry, align, crop_to_image, geometry, similarity_transform
+from faceset.alignment import GEOMETRIES, Geometry, align, align_face, crop_to_image, geometry, similarity_transform
 from faceset.errors import InputError
 from faceset.packs.manifest import CROP_SIZES
+from faceset.types import Face
 
 RNG = np.random.default_rng(3)
 EACH = pytest.mark.parametrize("geo", GEOMETRIES.values(), ids=list(GEOMETRIES))
@@ -240,3 +241,8 @@ def test_crops_are_dlibs(data_dir: Path, enlarged: int, allowed: float) -> None:
             expected = dlib.get_face_chip(cut, dlib.full_object_detection(box, parts), 150)
             crop = align(cut, points - at, "dlib150", scheme="dlib5")
             assert np.abs(crop.astype(int) - expected).mean() < allowed, (path, at)
+
+
+def test_a_face_without_landmarks_is_not_cut_out() -> None:
+    with pytest.raises(InputError, match="a face needs landmarks before it is cut out; pass it through a landmarker"):
+        align_face(np.zeros((9, 9, 3), np.uint8), Face((0, 0, 5, 5), 1.0), "arcface112")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from faceset.errors import InputError
 from faceset.packs.manifest import CROP_SIZES
-from faceset.types import LANDMARK_SCHEMES, Image, check_image, finite_array
+from faceset.types import LANDMARK_SCHEMES, Face, Image, check_image, finite_array
 
 Matrix = npt.NDArray[np.float64]
 
@@ -172,6 +172,17 @@ def crop_to_image(landmarks: npt.ArrayLike, name: str | Geometry) -> Matrix:
     stretch = np.diag([(width * scale - 1) / (width - 1), (height * scale - 1) / (height - 1)]) / scale
     turned = fitted[:, :2] @ stretch
     return np.column_stack([turned, middle - turned @ np.array([(width - 1) / 2, (height - 1) / 2])])
+
+
+def align_face(image: Image, face: Face, name: str | Geometry) -> Image:
+    """The aligned crop of one face; see :func:`align`.
+
+    Raises:
+        InputError: the face has no landmarks, or not those that the crop takes.
+    """
+    if face.landmarks is None or face.scheme is None:
+        raise InputError("a face needs landmarks before it is cut out; pass it through a landmarker first")
+    return align(image, face.landmarks, name, scheme=face.scheme)
 
 
 def align(image: Image, landmarks: npt.ArrayLike, name: str | Geometry, *, scheme: str) -> Image:

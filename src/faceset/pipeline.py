@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from faceset.alignment import align
+from faceset.alignment import align_face
 from faceset.detection.base import Detector
 from faceset.detection.landmarks import Landmarker
 from faceset.embedding import Embedder
@@ -69,10 +69,7 @@ class Pipeline:
                 faces = self.landmarker.landmark(frame.image, faces)
             counts.append(len(faces))
             for face in faces:
-                if face.landmarks is None or face.scheme is None:  # pragma: no branch - the scheme was checked at birth
-                    raise InputError(f"detector {self.detector.name!r} returned a face without landmarks")
-                crop = align(frame.image, face.landmarks, self.embedder.geometry, scheme=face.scheme)
-                crops.append(crop)
+                crops.append(align_face(frame.image, face, self.embedder.geometry))
                 marked.append(face.replace(frame=frame.index, time=frame.time, media=frame.media))
         features = self.embedder.embed(crops)
         embedded = iter(

@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from faceset.alignment import align
+from faceset.alignment import align_face
 from faceset.degradations import degrade, random_degradation
 from faceset.embedding import Embedder
-from faceset.errors import InputError
 from faceset.extraction.config import ExtractConfig
 from faceset.types import Face, Image
 
@@ -47,18 +46,7 @@ def degraded_crops(
     for _ in range(config.degrade):
         kind, strength = random_degradation(rng, config.kinds, low=config.low, high=config.high)
         worse = degrade(region, kind, strength, rng)
-        yield kind, strength, crop_of(worse, shifted, embedder)
-
-
-def crop_of(image: Image, face: Face, embedder: Embedder) -> Image:
-    """The aligned crop that the embedder takes.
-
-    Raises:
-        InputError: the face has no landmarks.
-    """
-    if face.landmarks is None or face.scheme is None:
-        raise InputError("a face needs landmarks before it is cut out")
-    return align(image, face.landmarks, embedder.geometry, scheme=face.scheme)
+        yield kind, strength, align_face(worse, shifted, embedder.geometry)
 
 
 def generator(seed: int, medium: str, frame: int) -> np.random.Generator:

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from faceset import media
+from faceset.alignment import align_face
 from faceset.errors import EmbedderMismatchError, FeatureTableError, MediaError
 from faceset.extraction import found as notes
 from faceset.extraction.config import ExtractConfig
-from faceset.extraction.crops import central_face, crop_of, degraded_crops, generator
+from faceset.extraction.crops import central_face, degraded_crops, generator
 from faceset.extraction.found import ExtractReport, Note
 from faceset.extraction.joining import join
 from faceset.extraction.layout import PersonMedium, find_people
@@ -174,7 +175,7 @@ def _rows(
                 (face,) = pipeline.landmarker.landmark(frame.image, [face])
             face = face.replace(frame=frame.index, time=frame.time, media=frame.media)
             chosen.append((medium, face, "clean", 0.0))
-            crops.append(crop_of(frame.image, face, pipeline.embedder))
+            crops.append(align_face(frame.image, face, pipeline.embedder.geometry))
             rng = generator(config.seed, medium.key, frame.index)
             for kind, strength, crop in degraded_crops(frame.image, face, pipeline.embedder, config, rng):
                 chosen.append((medium, face, kind, strength))
