@@ -101,3 +101,10 @@ def test_export_refuses_what_is_no_run_and_no_file(run, tmp_path):
         export(tmp_path, tmp_path / "x.onnx")
     with pytest.raises(InputError, match="is a folder; name a file"):
         export(run, tmp_path)
+
+
+def test_a_file_tells_nothing_of_the_machine_it_was_made_on(tmp_path):
+    data = write_onnx(random_model("anchored"), tmp_path / "x.onnx", {"kind": "anchored"}).read_bytes()
+    assert b'File "' not in data
+    assert b"site-packages" not in data
+    assert str(tmp_path).encode() not in data

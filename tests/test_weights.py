@@ -165,3 +165,8 @@ def test_the_strength_that_training_sees_can_be_bounded() -> None:
     assert data.only().rows.tolist() == [0, 1, 2, 3]
     with pytest.raises(InputError, match="max_strength must be at least 0, but got -1"):
         TrainConfig(max_strength=-1)
+
+
+def test_the_files_tell_nothing_of_the_machine_they_were_made_on() -> None:
+    for path in sorted((files("faceset.aggregation") / "weights").iterdir(), key=lambda p: p.name):
+        assert b'File "' not in path.read_bytes(), path.name

@@ -110,28 +110,33 @@ def _node(op: str, inputs: list[str], output: str, **attributes: object) -> onnx
 
 
 def _unit_features() -> list[onnx.NodeProto]:
-    """``f`` (B, N, D): unit features, and zeros in the padding, which is cleared before any arithmetic.
+    """``y`` (B, N, D) and ``inverse`` (B, N, 1), whose product is the unit features ``f``; both 0 in the padding, which
+    is cleared before any arithmetic.
 
-    Dividing by the largest component first keeps the square of a large feature from overflowing.
+    Dividing by the largest component first keeps the square of a large feature from overflowing. The product is never
+    formed: each block scales its dots and its weights instead, which spares two passes over all features.
     """
     return [
         _node("Unsqueeze", ["mask", "axis_d"], "real"),  # (B, N, 1)
         _node("Where", ["real", "features", "zero"], "x"),
-        _node("Abs", ["x"], "x_abs"),
-        _node("ReduceMax", ["x_abs"], "x_max", axes=[2], keepdims=1),
+        _node("ReduceMax", ["x"], "x_highest", axes=[2], keepdims=1),
+        _node("ReduceMin", ["x"], "x_lowest", axes=[2], keepdims=1),
+        _node("Neg", ["x_lowest"], "x_depth"),
+        _node("Max", ["x_highest", "x_depth"], "x_max"),
         _node("Greater", ["x_max", "zero"], "x_any"),
         _node("Where", ["x_any", "x_max", "one"], "x_scale"),
         _node("Div", ["x", "x_scale"], "y"),
         _node("ReduceL2", ["y"], "y_length", axes=[2], keepdims=1),
         _node("Where", ["x_any", "y_length", "one"], "y_scale"),
-        _node("Div", ["y", "y_scale"], "f"),
+        _node("Reciprocal", ["y_scale"], "inverse"),
     ]
 
 
 def _block(i: str, query: str) -> list[onnx.NodeProto]:
     """One attention block: from a query (., D, 1) to weights ``a<i>`` (B, N, 1) and result ``r<i>`` (B, 1, D)."""
     return [
-        _node("MatMul", ["f", query], f"dots{i}"),  # (B, N, 1)
+        _node("MatMul", ["y", query], f"products{i}"),  # (B, N, 1)
+        _node("Mul", [f"products{i}", "inverse"], f"dots{i}"),
         _node("Where", ["real", f"dots{i}", "lowest"], f"e{i}"),
         _node("ReduceMax", [f"e{i}"], f"top{i}", axes=[1], keepdims=1),
         _node("Sub", [f"e{i}", f"top{i}"], f"shifted{i}"),
@@ -140,6 +145,7 @@ def _block(i: str, query: str) -> list[onnx.NodeProto]:
         _node("ReduceSum", [f"p{i}", "axis_n"], f"sum{i}", keepdims=1),
         _node("Max", [f"sum{i}", "tiny"], f"sum_safe{i}"),
         _node("Div", [f"p{i}", f"sum_safe{i}"], f"a{i}"),  # (B, N, 1)
-        _node("Transpose", [f"a{i}"], f"a_row{i}", perm=[0, 2, 1]),  # (B, 1, N)
-        _node("MatMul", [f"a_row{i}", "f"], f"r{i}"),  # (B, 1, D)
+        _node("Mul", [f"a{i}", "inverse"], f"share{i}"),
+        _node("Transpose", [f"share{i}"], f"share_row{i}", perm=[0, 2, 1]),  # (B, 1, N)
+        _node("MatMul", [f"share_row{i}", "y"], f"r{i}"),  # (B, 1, D)
     ]

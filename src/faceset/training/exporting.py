@@ -146,4 +146,13 @@ def _by_torch(aggregator: Aggregator) -> onnx.ModelProto:
         )
     model: onnx.ModelProto = program.model_proto
     model.producer_name, model.producer_version = "faceset", ""
+    _forget_the_trace(model)
     return model
+
+
+def _forget_the_trace(model: onnx.ModelProto) -> None:
+    """Take out what torch notes of every node: the stack it was traced in, with paths of this machine."""
+    graph = model.graph
+    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ""
