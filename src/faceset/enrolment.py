@@ -104,7 +104,9 @@ class Enrolment:
 
     def add(self, seen: Seen) -> None:
         """Choose the person in one medium and write them, or note why not."""
-        choice = people.choose(seen.persons, self.same_score, self._reference(), to_enrol=True)
+        # A reference costs reading every feature held of the person, so it is made only where it decides something.
+        reference = None if people.is_sure(seen.persons) else self._reference()
+        choice = people.choose(seen.persons, self.same_score, reference, to_enrol=True)
         if choice.reason is not None:
             self.refused.append(choice.reason)
             return

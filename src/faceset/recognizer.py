@@ -217,10 +217,8 @@ class Recognizer:
         """
         if not isinstance(k, int) or k < 1:
             raise InputError(f"k must be a whole number of at least 1, but got {k!r}")
-        _check_gallery(gallery)
         threshold = self.threshold
-        if gallery.model_id is not None:
-            self._check_id(gallery.model_id, f"the gallery {gallery.path}")
+        self._check_gallery(gallery)
         if isinstance(source, Template):
             self._check_id(source.model_id, "a template")
             return iter([self._match(gallery, source, k, threshold, _template_span(source))])
@@ -240,9 +238,7 @@ class Recognizer:
             EmbedderMismatchError: the gallery is of another embedder.
             GalleryError: the gallery cannot be written.
         """
-        _check_gallery(gallery)
-        if gallery.model_id is not None:
-            self._check_id(gallery.model_id, f"the gallery {gallery.path}")
+        self._check_gallery(gallery)
         found = _found(source)
         work = Enrolment(
             gallery,
@@ -281,6 +277,15 @@ class Recognizer:
     def _same_person_score(self) -> float:
         """From which score two tracks of one source are one person; without a threshold nothing is joined."""
         return 2.0 if self._threshold is None else self._threshold.value
+
+    def _check_gallery(self, gallery: object) -> None:
+        if not isinstance(gallery, Gallery):
+            raise InputError(
+                f"gallery must be a faceset.Gallery, but got {type(gallery).__name__}; open the file first: "
+                "faceset.Gallery(path)"
+            )
+        if gallery.model_id is not None:
+            self._check_id(gallery.model_id, f"the gallery {gallery.path}")
 
     def _check_id(self, model_id: str, what: str) -> None:
         if model_id != self.model_id:
@@ -357,14 +362,6 @@ class Recognizer:
             candidates=tuple(candidates),
             template=template,
             **span,
-        )
-
-
-def _check_gallery(gallery: object) -> None:
-    if not isinstance(gallery, Gallery):
-        raise InputError(
-            f"gallery must be a faceset.Gallery, but got {type(gallery).__name__}; open the file first: "
-            "faceset.Gallery(path)"
         )
 
 

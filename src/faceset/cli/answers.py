@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from faceset.cli import options
 from faceset.cli.output import check_format, counted, emit, print_json, remark, say
 from faceset.cli.progress import Bar
-
-if TYPE_CHECKING:
-    from faceset.types import Template
 
 
 def register(app: typer.Typer) -> None:
@@ -86,7 +83,7 @@ def verify(
         detector=detector, embedder=embedder, aggregator=aggregator, fps=fps, threshold=threshold
     )
     with Bar("reading", quiet=quiet) as bar:
-        decision = recognizer.compare(_source(a), _source(b), progress=bar)
+        decision = recognizer.compare(options.media_or_template(a), options.media_or_template(b), progress=bar)
     for sentence in decision.left_out:
         remark(sentence, quiet=quiet)
     record = decision.to_dict()
@@ -102,10 +99,3 @@ def verify(
         )
     if not decision.same:
         raise typer.Exit(1)
-
-
-def _source(text: str) -> str | Template:
-    """A template file is read; anything else is media."""
-    from faceset.templates import is_template_path, load_template
-
-    return load_template(Path(text)) if is_template_path(Path(text)) else text

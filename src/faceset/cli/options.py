@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from faceset.recognizer import Recognizer
+    from faceset.types import Template
 
 GalleryFile = Annotated[Path, typer.Option("--gallery", "-g", help="The gallery file (SQLite).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -65,3 +66,10 @@ def recognizer(
         threshold=threshold,
         keep_crops=keep_crops,
     )
+
+
+def media_or_template(text: str) -> str | Template:
+    """A template file is read; anything else is media."""
+    from faceset.templates import is_template_path, load_template
+
+    return load_template(Path(text)) if is_template_path(Path(text)) else text

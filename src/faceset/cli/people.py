@@ -96,7 +96,6 @@ def identify(
 
     Example: faceset identify meeting.mp4 --gallery people.db
     """
-    from faceset.cli.answers import _source
     from faceset.gallery import Gallery
 
     check_format(as_json, as_csv)
@@ -110,7 +109,7 @@ def identify(
     ):
         if not len(opened):
             remark(f"{gallery} is empty: nobody is enrolled, so everybody is unknown", quiet=quiet)
-        matches = list(recognizer.identify(opened, _source(source), k=top, progress=bar))
+        matches = list(recognizer.identify(opened, options.media_or_template(source), k=top, progress=bar))
     matches.sort(key=lambda m: (m.media, m.start, m.track))
     records = [
         {
