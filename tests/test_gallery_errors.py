@@ -113,8 +113,8 @@ def test_an_empty_file(tmp_path: Path) -> None:
 def test_a_newer_gallery(tmp_path: Path) -> None:
     path = made(tmp_path / "people.db")
     with closing(sqlite3.connect(path)) as raw:
-        raw.execute("PRAGMA user_version = 2")
-    assert "was written by a newer faceset (gallery version 2, this one knows 1); upgrade faceset" in refused(path)
+        raw.execute("PRAGMA user_version = 3")
+    assert "was written by a newer faceset (gallery version 3, this one knows 2); upgrade faceset" in refused(path)
 
 
 def test_a_version_that_never_was(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_overwritten_pages(tmp_path: Path) -> None:
     [
         ("DROP TABLE face", "no such table: face"),
         ("DELETE FROM meta", "its meta row is missing"),
-        ("DELETE FROM template", "a person without a template"),
+        ("DELETE FROM template", "a person with media and no template"),
         ("UPDATE template SET vector = x'0000'", "buffer size must be a multiple of element size"),
         ("UPDATE template SET vector = zeroblob(128)", "unit length"),
         ("UPDATE template SET weights = x'0000803f'", "a vector of 1 numbers where 20 were written"),
@@ -189,7 +189,7 @@ def test_overwritten_pages(tmp_path: Path) -> None:
         ("UPDATE face SET scheme = 'dlib68'", "'dlib68'"),
         ("UPDATE face SET crop = x'00'", "a stored crop is not a PNG picture"),
         ("UPDATE person SET created = 'yesterday'", "Invalid isoformat string: 'yesterday'"),
-        ("UPDATE meta SET model_id = NULL", "a person without a template"),
+        ("UPDATE meta SET model_id = NULL", "a person with media and no template"),
     ],
 )
 def test_content_that_cannot_be_right(tmp_path: Path, statement: str, reason: str) -> None:

@@ -58,6 +58,13 @@ def add(connection: Connection, path: Path, name: str, incoming: Incoming, aggre
     return person(connection, path, number)
 
 
+def create(connection: Connection, path: Path, name: str) -> Person:
+    """A new person, of whom nothing is held yet."""
+    if store.person_id(connection, name) is not None:
+        raise GalleryError(f"{path}: {name!r} is enrolled already; add media to them, or choose another name")
+    return person(connection, path, store.create_person(connection, name))
+
+
 def aggregate(connection: Connection, path: Path, number: int, aggregator: Aggregator) -> None:
     """Replace the template of a person by one over everything held of them."""
     bound = store.binding(connection)
@@ -112,7 +119,7 @@ def remove_media(connection: Connection, path: Path, name: str, media: str, aggr
     """Remove the media of a person that have this name or digest."""
     number = find(connection, path, name)
     held = person(connection, path, number)
-    going = [m for m in held.media if media and media in (m.name, m.digest)]
+    going = [m for m in held.media if media and media in (m.name, m.digest, m.uid)]
     if not going:
         near = difflib.get_close_matches(media, [m.name for m in held.media], n=3, cutoff=0.4)
         hint = (
@@ -122,9 +129,7 @@ def remove_media(connection: Connection, path: Path, name: str, media: str, aggr
     if len(going) == len(held.media):
         raise GalleryError(f"{path}: {held.name!r} is held by {media!r} alone; forget the person instead")
     table = medium_table.c
-    connection.execute(
-        delete(medium_table).where(table.person_id == number, (table.name == media) | (table.digest == media))
-    )
+    connection.execute(delete(medium_table).where(table.person_id == number, table.uid.in_([m.uid for m in going])))
     store.touch(connection, number)
     store.mark_removed(connection)
     aggregate(connection, path, number, aggregator)
@@ -132,11 +137,11 @@ def remove_media(connection: Connection, path: Path, name: str, media: str, aggr
 
 
 def forget(connection: Connection, path: Path, name: str) -> Person:
-    """Remove everything held of a person; the last one frees the gallery from its embedder."""
+    """Remove everything held of a person; the last medium frees the gallery from its embedder."""
     number = find(connection, path, name)
     gone = person(connection, path, number)
     connection.execute(delete(person_table).where(person_table.c.id == number))  # media, faces, template follow
     store.mark_removed(connection)
-    if not store.count(connection):
+    if not store.media_count(connection):
         store.bind(connection, None, None)
     return gone

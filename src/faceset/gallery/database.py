@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from faceset.errors import GalleryError
-from faceset.gallery import schema
+from faceset.gallery import migrations, schema
 from faceset.gallery.failures import BUSY_SECONDS, damaged, translate
 from faceset.gallery.schema import APPLICATION_ID, SCHEMA_VERSION, meta
 
@@ -130,25 +130,36 @@ class Database:
 
     def _set_up(self, *, create: bool) -> None:
         with self._translated(reading=True), self._connection() as connection, connection.begin():
-            blank = self._check_version(connection)
-        if blank:
+            version = self._version(connection)
+        if version == 0:
             if not create:
                 raise GalleryError(f"{self.path} is empty, not a gallery; give the path of a gallery")
             with self._translated(), self._connection() as connection:
                 connection = connection.execution_options(faceset_begin="IMMEDIATE")
                 with connection.begin():
-                    if self._check_version(connection):  # no other process was faster
+                    if self._version(connection) == 0:  # no other process was faster
                         _create(connection)
+        elif version < SCHEMA_VERSION:
+            self._migrate()
         with self._translated():
             self._use_wal()
 
-    def _check_version(self, connection: Connection) -> bool:
-        """Whether the file is blank; an error when it is no gallery of this version."""
+    def _migrate(self) -> None:
+        """Bring an older file up to this version, whole or not at all."""
+        with self._translated(), self._connection() as connection:
+            connection = connection.execution_options(faceset_begin="IMMEDIATE")
+            with connection.begin():
+                version = self._version(connection)  # another process may have been faster
+                migrations.migrate(connection, version)
+        log.info("%s: brought from gallery version %d to %d", self.path, version, SCHEMA_VERSION)
+
+    def _version(self, connection: Connection) -> int:
+        """Version of the gallery in the file, 0 when the file is blank; an error when it is none that is known."""
         application = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
         version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
         tables = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
         if (application, version, tables) == (0, 0, 0):
-            return True
+            return 0
         if application != APPLICATION_ID:
             raise GalleryError(f"{self.path} is an SQLite file of another program; give the path of a gallery")
         if version > SCHEMA_VERSION:
@@ -156,9 +167,9 @@ class Database:
                 f"{self.path} was written by a newer faceset (gallery version {version}, this one knows "
                 f"{SCHEMA_VERSION}); upgrade faceset"
             )
-        if version < SCHEMA_VERSION:
+        if version < 1:
             raise damaged(self.path, f"gallery version {version} never existed")
-        return False
+        return int(version)
 
     def _use_wal(self) -> None:
         """Switch to the write-ahead log, which stays switched on; SQLite does not wait for others here, so we do."""

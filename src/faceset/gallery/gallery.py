@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import select
 
-from faceset.errors import InputError
+from faceset.aggregation.sets import aggregate_set
+from faceset.errors import InputError, UnknownPersonError
 from faceset.gallery import changes, rows, store
 from faceset.gallery.cache import TemplateCache
 from faceset.gallery.database import Database
@@ -18,8 +19,8 @@ from faceset.gallery.files import check_path
 from faceset.gallery.incoming import gather
 from faceset.gallery.index import ExactIndex, VectorIndex
 from faceset.gallery.names import clean_name
-from faceset.gallery.records import Person
-from faceset.gallery.refusals import check_embedder, sound
+from faceset.gallery.records import MediaEntry, Person
+from faceset.gallery.refusals import check_embedder, nothing_held, sound
 from faceset.gallery.schema import template as template_table
 from faceset.types import Candidate, FaceSet, Floats, Template
 
@@ -88,6 +89,18 @@ class Gallery:
         with self._database.read() as connection:
             return store.person_id(connection, clean) is not None
 
+    def name_of(self, uid: str) -> str:
+        """Name of the person of an opaque id (:attr:`~faceset.gallery.records.Person.uid`).
+
+        Raises:
+            UnknownPersonError: nobody has that id.
+        """
+        with self._database.read() as connection:
+            found = store.name_of(connection, uid)
+        if found is None:
+            raise UnknownPersonError(f"{self.path}: nobody has the id {uid!r}; they may have been forgotten")
+        return found
+
     def holds(self, digest: str) -> str | None:
         """Name of the person who is enrolled with the file of this digest (sha256); None when nobody is."""
         with self._database.read() as connection:
@@ -120,9 +133,11 @@ class Gallery:
             query = select(template_table).where(template_table.c.person_id == number)
             made = connection.execute(query).one_or_none()
             bound = store.binding(connection)
+        if made is None and not held:
+            raise nothing_held(self.path, name)
         with sound(self.path):
             if made is None or bound.model_id is None:
-                raise ValueError("a person without a template")
+                raise ValueError("a person with media and no template")
             return Template(
                 vector=rows.floats(made.vector, bound.width),
                 model_id=bound.model_id,
@@ -142,9 +157,36 @@ class Gallery:
             held = rows.read_faces(connection, changes.find(connection, self.path, name), crops=True)
             bound = store.binding(connection)
         with sound(self.path):
-            return rows.to_sets(held, str(bound.model_id), int(bound.width or 0))
+            return rows.to_sets(held, *_bound(bound))
+
+    def media_templates(self, name: str, *, aggregator: Aggregator) -> list[tuple[MediaEntry, Template]]:
+        """One template for each medium of a person, in order of enrolment; made anew from what is held.
+
+        Raises:
+            UnknownPersonError: nobody of that name is enrolled.
+            EmbedderMismatchError: the aggregator is of another embedder.
+        """
+        with self._database.read() as connection:
+            number = changes.find(connection, self.path, name)
+            media = changes.person(connection, self.path, number).media
+            held = rows.read_faces(connection, number, crops=True)
+            bound = store.binding(connection)
+        with sound(self.path):
+            sets = {m.uid: rows.to_sets([r for r in held if r.uid == m.uid], *_bound(bound)) for m in media}
+        return [(m, aggregate_set(aggregator, sets[m.uid])) for m in media]
 
     # ----------------------------------------------------------------------------------------------------- changes
+
+    def create(self, name: str) -> Person:
+        """A new person of whom nothing is held yet; search passes over them until media are added.
+
+        Raises:
+            InputError: the name cannot be used.
+            GalleryError: somebody has that name.
+        """
+        name = clean_name(name)
+        with self._database.write() as connection:
+            return changes.create(connection, self.path, name)
 
     def add(self, name: str, sets: Sequence[FaceSet], *, aggregator: Aggregator, keep_crops: bool = False) -> Person:
         """Enrol the faces of one person, who is created when new, and aggregate anew over everything held of them.
@@ -200,7 +242,7 @@ class Gallery:
 
         Args:
             name: the person.
-            media: name or digest of the medium; every medium of that name goes.
+            media: name, digest or id of the medium; every medium of that name goes.
             aggregator: makes the template.
 
         Raises:
@@ -277,6 +319,11 @@ class Gallery:
         except BaseException:
             self._cache.clear()  # it may hold what was not written in the end
             raise
+
+
+def _bound(bound: store.Binding) -> tuple[str, int]:
+    """Embedder and width of a gallery that holds somebody."""
+    return str(bound.model_id), int(bound.width or 0)
 
 
 def _candidate(name: str, score: float) -> Candidate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import secrets
 import unicodedata
 from collections.abc import Iterable
 
@@ -46,6 +47,11 @@ def clean_name(name: str) -> str:
         if reason is not None:
             raise InputError(f"the name {clean!r} holds {reason} ({character!r}); leave it out")
     return clean
+
+
+def new_uid() -> str:
+    """An opaque id: 128 random bits, hexadecimal. It says nothing about whom it stands for, and outlives a rename."""
+    return secrets.token_hex(16)
 
 
 def near_names(name: str, known: Iterable[str], most: int = 3) -> list[str]:

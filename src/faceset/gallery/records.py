@@ -17,6 +17,7 @@ class MediaEntry:
         kind: ``still``, ``video``, ``stream`` or ``array``.
         faces: number of the person's faces held from it.
         added: when it was enrolled, UTC.
+        uid: opaque id, unique in the gallery.
     """
 
     name: str
@@ -24,10 +25,12 @@ class MediaEntry:
     kind: str
     faces: int
     added: datetime
+    uid: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
+            "id": self.uid,
             "name": self.name,
             "digest": self.digest,
             "kind": self.kind,
@@ -44,24 +47,27 @@ class Person:
         name: the name, unique in the gallery.
         faces: number of faces held, N.
         media: what they came from, in order of enrolment.
-        consistency: that of the person's template, in 0..1 (:class:`faceset.types.Template`).
+        consistency: that of the person's template, in 0..1 (:class:`faceset.types.Template`); None: no media yet.
         created, updated: when the person was enrolled first, and last changed; UTC.
+        uid: opaque id, unique in the gallery; it outlives a rename.
     """
 
     name: str
     faces: int
     media: tuple[MediaEntry, ...]
-    consistency: float
+    consistency: float | None
     created: datetime
     updated: datetime
+    uid: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
+            "id": self.uid,
             "name": self.name,
             "faces": self.faces,
             "media": [m.to_dict() for m in self.media],
-            "consistency": round(self.consistency, 6),
+            "consistency": None if self.consistency is None else round(self.consistency, 6),
             "created": self.created.isoformat(timespec="seconds"),
             "updated": self.updated.isoformat(timespec="seconds"),
         }

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from faceset.errors import DuplicateMediaError, EmbedderMismatchError, UnknownPersonError
+from faceset.errors import DuplicateMediaError, EmbedderMismatchError, GalleryError, UnknownPersonError
 from faceset.gallery.failures import damaged
 from faceset.gallery.names import near_names
 
@@ -21,6 +21,11 @@ def unknown_person(path: Path, name: str, known: Sequence[str]) -> UnknownPerson
     else:
         hint = "the gallery is empty"
     return UnknownPersonError(f"{path}: nobody named {name!r} is enrolled; {hint}")
+
+
+def nothing_held(path: Path, name: str) -> GalleryError:
+    """The person exists, but nothing was enrolled for them."""
+    return GalleryError(f"{path}: nothing is held of {name!r} yet; enrol media for them first")
 
 
 def duplicate_medium(path: Path, name: str, media: str, owner: str, owners_media: str) -> DuplicateMediaError:

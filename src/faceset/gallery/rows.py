@@ -28,7 +28,7 @@ def read_faces(connection: Connection, person_id: int, *, crops: bool = False) -
     """Every face held of one person with its medium, in canonical order."""
     columns = [c for c in face.c if crops or c is not face.c.crop]
     query = (
-        sa.select(*columns, medium.c.digest, medium.c.name, medium.c.kind)
+        sa.select(*columns, medium.c.digest, medium.c.name, medium.c.kind, medium.c.uid)
         .join_from(face, medium)
         .where(medium.c.person_id == person_id)
     )

@@ -17,7 +17,7 @@ from sqlalchemy import (
 
 APPLICATION_ID = 0x46534554
 """``FSET``: bytes 68-71 of the file say that it is a gallery."""
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -36,6 +36,8 @@ meta = Table(
     # Embedder and feature width; NULL while the gallery is empty.
     Column("model_id", Text),
     Column("width", Integer),
+    # Proves the key the vectors are encrypted with (see faceset.gallery.sealing); NULL: they are not encrypted.
+    Column("key_check", LargeBinary),
 )
 
 person = Table(
@@ -45,6 +47,7 @@ person = Table(
     Column("name", Text, nullable=False, unique=True),
     Column("created", Text, nullable=False),
     Column("updated", Text, nullable=False),
+    Column("uid", Text, nullable=False),
     sqlite_autoincrement=True,  # ids only grow, so that new people come last in the index
 )
 
@@ -69,7 +72,10 @@ medium = Table(
     Column("kind", Text, nullable=False),
     Column("faces", Integer, nullable=False),
     Column("added", Text, nullable=False),
+    Column("uid", Text, nullable=False),
 )
+Index("person_uid", person.c.uid, unique=True)
+Index("medium_uid", medium.c.uid, unique=True)
 Index(
     "medium_digest",
     medium.c.digest,

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection, Row
 from faceset.gallery import rows
 from faceset.gallery.database import now
 from faceset.gallery.incoming import Incoming
+from faceset.gallery.names import new_uid
 from faceset.gallery.records import MediaEntry, Person
 from faceset.gallery.schema import face, medium, meta, person, template
 from faceset.types import Floats
@@ -41,6 +42,12 @@ def holder(connection: Connection, digest: str) -> tuple[str, str] | None:
     return None if found is None else (found[0], found[1])
 
 
+def name_of(connection: Connection, uid: str) -> str | None:
+    """Name of the person of an opaque id; None when there is none."""
+    found: str | None = connection.execute(sa.select(person.c.name).where(person.c.uid == uid)).scalar_one_or_none()
+    return found
+
+
 def person_id(connection: Connection, name: str) -> int | None:
     """Number of a person; None when nobody has that name."""
     found: int | None = connection.execute(sa.select(person.c.id).where(person.c.name == name)).scalar_one_or_none()
@@ -58,10 +65,15 @@ def count(connection: Connection) -> int:
     return int(connection.execute(sa.select(sa.func.count()).select_from(person)).scalar_one())
 
 
+def media_count(connection: Connection) -> int:
+    """Number of media, of everybody."""
+    return int(connection.execute(sa.select(sa.func.count()).select_from(medium)).scalar_one())
+
+
 def create_person(connection: Connection, name: str) -> int:
     """A new person without media; their number."""
     moment = now()
-    result = connection.execute(sa.insert(person).values(name=name, created=moment, updated=moment))
+    result = connection.execute(sa.insert(person).values(name=name, created=moment, updated=moment, uid=new_uid()))
     (number,) = result.inserted_primary_key or (0,)
     return int(number)
 
@@ -71,7 +83,13 @@ def insert_media(connection: Connection, owner: int, incoming: Incoming) -> None
     for one in incoming.media:
         result = connection.execute(
             sa.insert(medium).values(
-                person_id=owner, digest=one.digest, name=one.name, kind=one.kind, faces=len(one.faces), added=now()
+                person_id=owner,
+                digest=one.digest,
+                name=one.name,
+                kind=one.kind,
+                faces=len(one.faces),
+                added=now(),
+                uid=new_uid(),
             )
         )
         (number,) = result.inserted_primary_key or (0,)
@@ -120,16 +138,19 @@ def read_people(connection: Connection, only: int | None = None) -> Iterator[Per
     for row in connection.execute(media_query):
         held.setdefault(row.person_id, []).append(row)
     for row in sorted(connection.execute(people_query), key=lambda r: (r.name.casefold(), r.name)):
-        if row.consistency is None:
-            raise ValueError("a person without a template")
         media = held.get(row.id, [])
+        if (row.consistency is None) != (not media):
+            raise ValueError("a person with media and no template, or the other way round")
         yield Person(
             name=row.name,
             faces=sum(m.faces for m in media),
-            media=tuple(MediaEntry(m.name, m.digest, m.kind, m.faces, datetime.fromisoformat(m.added)) for m in media),
+            media=tuple(
+                MediaEntry(m.name, m.digest, m.kind, m.faces, datetime.fromisoformat(m.added), m.uid) for m in media
+            ),
             consistency=row.consistency,
             created=datetime.fromisoformat(row.created),
             updated=datetime.fromisoformat(row.updated),
+            uid=row.uid,
         )
 
 
