@@ -37,6 +37,7 @@ ORDER = [
     "enrolment",
     "recognizer",
     "demo",
+    "service",
     "training",
     "cli",
 ]

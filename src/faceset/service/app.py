@@ -1,0 +1,130 @@
+"""The application: what the service holds, and how requests reach it."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from faceset import __version__
+from faceset.errors import FacesetError, InputError
+from faceset.gallery.folder import GalleryFolder
+from faceset.service.audit import AuditLog
+from faceset.service.bodies import Bodies
+from faceset.service.config import ServiceConfig
+from faceset.service.gate import Gate
+from faceset.service.jobs import Jobs
+from faceset.service.keys import KeyStore
+from faceset.service.meters import Meters
+from faceset.service.problems import Problem, problem_of
+from faceset.service.recognising import Recognising
+
+DEFAULT_GALLERY = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What every request may use; at ``request.app.state.service``."""
+
+    config: ServiceConfig
+    keys: KeyStore
+    audit: AuditLog
+    meters: Meters
+    galleries: GalleryFolder
+    recognising: Recognising
+    jobs: Jobs
+
+
+def create_app(config: ServiceConfig) -> FastAPI:
+    """The application; its models are loaded, and its folder is made, when it starts.
+
+    Raises:
+        InputError: it would be reachable from elsewhere and has no key.
+    """
+    keys = KeyStore(config.data / "keys.json")
+    if not config.local and not keys.valid():
+        raise InputError(
+            f"refusing to listen on {config.host} without an API key: anybody who reaches it could enrol and identify "
+            f"people; make one first with `faceset keys create NAME --data {config.data}`, or listen on 127.0.0.1"
+        )
+    meters = Meters()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with _running(config, keys, meters) as service:
+            app.state.service = service
+            yield
+
+    app = FastAPI(
+        title="faceset",
+        version=__version__,
+        summary="Verify and identify people from face videos and picture sets.",
+        openapi_url="/v1/openapi.json",
+        docs_url=None,  # both pages would load scripts from elsewhere
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    from faceset.service import page, routes
+
+    routes.add(app)
+    page.add(app)
+    app.add_exception_handler(FacesetError, _answer)
+    app.add_exception_handler(HTTPException, _answer)
+    app.add_exception_handler(RequestValidationError, _answer)
+    app.add_exception_handler(Exception, _answer)
+    # The last one added is met first.
+    app.add_middleware(Bodies, config=config, meters=meters)
+    app.add_middleware(Gate, config=config, keys=keys, meters=meters)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _running(config: ServiceConfig, keys: KeyStore, meters: Meters) -> AsyncIterator[Service]:
+    config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    shutil.rmtree(config.temporary, ignore_errors=True)  # what a service that was killed left behind
+    config.temporary.mkdir(mode=0o700)
+    async with contextlib.AsyncExitStack() as stack:
+        galleries = GalleryFolder(config.data / "galleries")
+        stack.callback(galleries.close)
+        if not galleries.names():
+            galleries.create(DEFAULT_GALLERY)
+        audit = AuditLog(config.data / "audit.jsonl")
+        stack.callback(audit.close)
+        recognising = await stack.enter_async_context(Recognising(config, meters))
+        jobs = await stack.enter_async_context(Jobs(config.data / "jobs.db", config, recognising))
+        meters.watch("faceset_queue", "Requests that wait for the recogniser.", lambda: recognising.waiting)
+        meters.watch("faceset_jobs_unfinished", "Jobs queued or running.", lambda: jobs.unfinished)
+        yield Service(config, keys, audit, meters, galleries, recognising, jobs)
+    shutil.rmtree(config.temporary, ignore_errors=True)
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    """Every error as a problem document; a fault of ours says nothing of what is inside."""
+    if isinstance(error, Problem):
+        return error.response()
+    if isinstance(error, FacesetError):
+        return problem_of(error).response()
+    if isinstance(error, RequestValidationError):
+        wrong = [_said(one) for one in error.errors()]
+        return Problem(422, "; ".join(wrong), kind="invalid-request").response()
+    if isinstance(error, HTTPException):
+        return Problem(error.status_code, str(error.detail), headers=dict(error.headers or {})).response()
+    return Problem(500, "this is a fault of the service; its log says more", kind="fault").response()
+
+
+def _said(error: dict[str, Any]) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    return f"{where}: {error['msg']}"
+
+
+def asgi(config: ServiceConfig) -> ASGIApp:
+    """The application as a server takes it."""
+    return create_app(config)

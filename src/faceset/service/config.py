@@ -1,0 +1,80 @@
+"""What ``faceset serve`` may be told."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+from faceset.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceConfig:
+    """Settings of the service.
+
+    Attributes:
+        data: folder of galleries, jobs, keys and the audit log; made when missing, readable by its owner alone.
+        host, port: where to listen. Any address but this machine's own needs an API key.
+        queue: requests that may wait for the recogniser; one more is answered 429.
+        max_upload: largest request body, in bytes.
+        max_files: most files in a request.
+        upload_seconds: longest time a request body may take to arrive.
+        stall_seconds: longest pause within it; also the longest time the head of a request may take.
+        at_once_seconds: longest video that is answered in the request itself; longer ones are jobs.
+        max_seconds: longest video that is taken at all.
+        work_seconds: longest time the recogniser may spend on one medium of a request; jobs get ten times that.
+        connections: most open connections.
+        detector, embedder, aggregator, fps, threshold, far, fpir, calibration: see :class:`faceset.Recognizer`.
+        keep_crops: store the faces' crops in galleries too.
+
+    Raises:
+        InputError: a value out of range.
+    """
+
+    data: Path
+    host: str = "127.0.0.1"
+    port: int = 8000
+    queue: int = 16
+    max_upload: int = 1 << 30
+    max_files: int = 100
+    upload_seconds: float = 600.0
+    stall_seconds: float = 20.0
+    at_once_seconds: float = 20.0
+    max_seconds: float = 4 * 3600.0
+    work_seconds: float = 120.0
+    connections: int = 256
+    detector: str = "mtcnn"
+    embedder: str = "dlib-resnet"
+    aggregator: str | None = None
+    fps: float = 5.0
+    threshold: float | None = None
+    far: float | None = None
+    fpir: float | None = None
+    calibration: str | None = None
+    keep_crops: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("queue", "max_upload", "max_files", "connections"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, but got {getattr(self, name)}")
+        for name in ("upload_seconds", "stall_seconds", "at_once_seconds", "max_seconds", "work_seconds"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} must be more than 0 seconds, but got {getattr(self, name)}")
+        if not 0 <= self.port <= 65535:
+            raise InputError(f"port must be in 0..65535, but got {self.port}")
+
+    @property
+    def local(self) -> bool:
+        """Whether only this machine can reach the service."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def temporary(self) -> Path:
+        """Folder of uploads while they are worked on; emptied at every start."""
+        return self.data / "tmp"

@@ -1,0 +1,78 @@
+"""Errors as problem documents (RFC 9457), in the library's own words."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from faceset import errors
+
+MEDIA_TYPE = "application/problem+json"
+
+_STATUS: tuple[tuple[type[Exception], int], ...] = (
+    # The first that fits counts, so a subclass comes before its base.
+    (errors.EmptySetError, 422),
+    (errors.ThresholdError, 409),
+    (errors.InputError, 422),
+    (errors.MediaLimitError, 413),
+    (errors.MediaError, 422),
+    (errors.NoFaceError, 422),
+    (errors.ManyPeopleError, 422),
+    (errors.EmbedderMismatchError, 409),
+    (errors.LicenceError, 403),
+    (errors.ModelError, 503),
+    (errors.TemplateFileError, 422),
+    (errors.UnknownPersonError, 404),
+    (errors.DuplicateMediaError, 409),
+    (errors.GalleryError, 409),
+    (errors.MissingExtraError, 501),
+    (errors.FacesetError, 422),
+)
+
+
+class Problem(HTTPException):
+    """An answer that is no success.
+
+    It is an ``HTTPException`` so that what reads a request body for us lets it pass.
+
+    Args:
+        status: HTTP status.
+        detail: what happened, why, and what to do, for people.
+        kind: short name of the kind of problem, such as ``queue-full``; with it programs tell problems apart.
+        headers: further headers of the answer.
+        more: further members of the document.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        kind: str = "about:blank",
+        headers: dict[str, str] | None = None,
+        **more: Any,
+    ) -> None:
+        super().__init__(status, detail, dict(headers or {}))
+        self.kind, self.more = kind, more
+
+    def response(self) -> JSONResponse:
+        """The problem document."""
+        body = {
+            "type": self.kind if self.kind == "about:blank" else f"urn:faceset:problem:{self.kind}",
+            "title": HTTPStatus(self.status_code).phrase,
+            "status": self.status_code,
+            "detail": self.detail,
+            **self.more,
+        }
+        return JSONResponse(body, self.status_code, self.headers, MEDIA_TYPE)
+
+
+def problem_of(error: errors.FacesetError) -> Problem:
+    """The problem that one of the library's errors is."""
+    status = next(status for kind, status in _STATUS if isinstance(error, kind))
+    name = type(error).__name__.removesuffix("Error")
+    words = "".join(f"-{c.lower()}" if c.isupper() else c for c in name).lstrip("-")
+    return Problem(status, str(error), kind=words)

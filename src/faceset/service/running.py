@@ -1,0 +1,69 @@
+"""The server process: uvicorn with our limits."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from faceset.errors import InputError, MissingExtraError
+from faceset.service.config import ServiceConfig
+
+
+def run(config: ServiceConfig, *, announce: Callable[[str], None]) -> None:
+    """Serve until interrupted; ``announce`` is called with the URL once requests are taken.
+
+    Raises:
+        MissingExtraError: the extra ``service`` is not installed.
+        InputError: the address cannot be listened on, or would be open to strangers.
+    """
+    try:
+        import uvicorn
+
+        from faceset.service.app import create_app
+        from faceset.service.protocol import protocol_with_deadline
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"the service needs {error.name}; install the extra that brings it: pip install 'faceset[service]'"
+        ) from error
+    app = create_app(config)
+    listening = _listen(config)
+    port = listening.getsockname()[1]
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http=protocol_with_deadline(config.stall_seconds),
+            ws="none",
+            lifespan="on",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            limit_concurrency=config.connections,
+            timeout_keep_alive=20,
+            timeout_graceful_shutdown=10,
+        )
+    )
+    started = server.startup
+
+    async def startup(sockets: list[socket.socket] | None = None) -> None:
+        await started(sockets=sockets)
+        if server.started:
+            announce(f"http://{host}:{port}/")
+
+    server.startup = startup  # type: ignore[method-assign]
+    server.run(sockets=[listening])
+    if not server.started:
+        raise InputError("the service could not start; the lines above say why")
+
+
+def _listen(config: ServiceConfig) -> socket.socket:
+    try:
+        info = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listening = socket.socket(info[0], info[1])
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(info[4])
+    except OSError as error:
+        raise InputError(
+            f"cannot listen on {config.host}:{config.port} ({error.strerror or error}); choose another --host or --port"
+        ) from error
+    return listening
