@@ -370,6 +370,33 @@ def test_unknown_people_and_near_names(gallery: Gallery) -> None:
     assert len(gallery) == 3
 
 
+def test_a_page_shows_what_the_whole_list_shows(gallery: Gallery) -> None:
+    for i, name in enumerate(["zo\u00eb", "Zo\u00eb", "\u00c9tienne", "stra\u00dfe", "STRASSE", "a%b_c", "Grace"]):
+        gallery.add(name, [faces(i, f"{i}.mp4"), faces(i, f"{i}.jpg", count=i + 1)], aggregator=MEAN)
+    gallery.create("grace later")
+    everybody = [{**p.to_dict(), "media_count": len(p.media)} for p in gallery.people()]
+    for values in everybody:
+        del values["media"]
+
+    def shown(limit: int, offset: int = 0, part: str = "") -> tuple[int, list[dict[str, object]]]:
+        page = gallery.page(limit, offset, part=part)
+        return page.total, [p.to_dict() for p in page.people]
+
+    assert shown(100) == (8, everybody)
+    assert [p for at in range(0, 9, 3) for p in shown(3, at)[1]] == everybody
+    assert shown(3, 100) == (8, [])
+    for part, names in [("GRACE", ["Grace", "grace later"]), ("strasse", ["STRASSE", "stra\u00dfe"]), ("\u00e9", 1)]:
+        found = [p for p in everybody if part.casefold() in str(p["name"]).casefold()]
+        assert shown(100, part=part) == (len(found), found)
+        assert len(found) == names or [p["name"] for p in found] == names
+    assert shown(1, 1, "GRACE") == (2, [p for p in everybody if p["name"] == "grace later"])
+    assert shown(9, part="%b_")[0] == 1
+    assert shown(9, part="_") == shown(9, part="%")
+    for limit, offset in [(0, 0), (1, -1)]:
+        with pytest.raises(InputError, match="limit must be at least 1 and offset at least 0"):
+            gallery.page(limit, offset)
+
+
 def test_names(gallery: Gallery) -> None:
     assert gallery.add("  Zoe\u0308 ", [faces(1, "a")], aggregator=MEAN).name == "Zo\u00eb"
     assert "Zo\u00eb" in gallery
@@ -444,7 +471,8 @@ def test_numpy_numbers_are_stored(gallery: Gallery) -> None:
 
 def test_the_page_in_docs_lists_every_table() -> None:
     page = (Path(__file__).parent.parent / "docs" / "gallery.md").read_text(encoding="utf-8")
-    assert {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")} == set(metadata.tables)
+    stored = page.partition("## What is stored")[2].partition("\n## ")[0]
+    assert {line.split("`")[1] for line in stored.splitlines() if line.startswith("| `")} == set(metadata.tables)
 
 
 def test_the_file_is_whole(gallery: Gallery) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import sqlite3
 import subprocess
@@ -12,12 +13,16 @@ from pathlib import Path
 
 import pytest
 from gallery_faces import MEAN, check_whole, digest, faces, probe
+from gallery_traces import plain, says, stored, traces, windows
 from sqlalchemy import event
 
 from faceset import aggregation
 from faceset.gallery import Gallery
+from faceset.gallery.folder import GalleryFolder
 
 TESTS = Path(__file__).parent
+KEY = "00112233445566778899aabbccddeeff0123456789abcdef0f1e2d3c4b5a6978"
+both = pytest.mark.parametrize("key", ["", KEY], ids=["plain", "encrypted"])
 
 
 def bytes_of(gallery: Gallery, name: str) -> list[bytes]:
@@ -188,3 +193,91 @@ def test_a_process_that_dies_between_removing_and_overwriting(tmp_path: Path) ->
         with Gallery(path):
             assert left(path, pieces) == 0
     check_whole(path)
+
+
+def held_of(gallery: Gallery, name: str) -> set[bytes]:
+    """Every 16 bytes of what the files hold of a person, and of what the gallery gives out of them."""
+    return windows(stored(gallery.path, name) + plain(gallery, name))
+
+
+@both
+def test_among_many_people_no_16_bytes_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """Rows move between pages as people come and go; the log is full before each removal, and read by another."""
+    monkeypatch.setenv("FACESET_KEY", key)
+    rng = random.Random(7)
+    path = tmp_path / "people.db"
+    gone: set[bytes] = set()
+    texts: list[str] = []
+    with Gallery(path) as gallery, Gallery(path) as other:
+        event.listen(gallery._database.engine, "checkout", lambda c, *_: c.execute("PRAGMA synchronous = OFF"))
+        for i in range(40):
+            enrol(gallery, f"person number {i:03}", i, count=rng.randint(1, 9))
+        for i in rng.sample(range(40), 4):
+            name = f"person number {i:03}"
+            enrol(gallery, f"newcomer {i:03}", 100 + i, count=3)
+            gallery.add(name, [faces(i, f"again {i:03}.mp4", count=3)], aggregator=MEAN)
+            other.search([probe(i)])
+            assert (tmp_path / "people.db-wal").stat().st_size > 0
+            gone |= held_of(gallery, name) - windows(stored(path, name, others=True))
+            feature = stored(path, name)[1][:16]
+            assert traces(tmp_path, {feature})
+            gallery.forget(name)
+            texts += [name, f"again {i:03}.mp4"]
+        assert len(gone) > 5_000
+        assert traces(tmp_path, gone) == set()  # while both are open
+        assert not [text for text in texts if says(tmp_path, text)]
+    assert traces(tmp_path, gone) == set()
+    check_whole(path)
+
+
+@both
+def test_a_removed_medium_and_an_old_name_leave_no_16_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("FACESET_KEY", key)
+    path = tmp_path / "people.db"
+    with Gallery(path) as gallery:
+        for i in range(20):
+            enrol(gallery, f"person number {i}", i)
+        wrong = [faces(99, "the wrong one.mp4", count=5, crops=True)]
+        gallery.add("person number 7", wrong, aggregator=MEAN, keep_crops=True)
+        mixed = held_of(gallery, "person number 7")
+        gallery.remove_media("person number 7", "the wrong one.mp4", aggregator=MEAN)
+        gone = mixed - held_of(gallery, "person number 7") - windows(stored(path, "person number 7", others=True))
+        assert len(gone) > 2000
+        assert traces(tmp_path, gone) == set()
+        assert not says(tmp_path, "the wrong one.mp4")
+        gallery.add("Admiral Hopper", [faces(98, "h.mp4")], aggregator=MEAN)
+        assert says(tmp_path, "Admiral Hopper")
+        gallery.rename("Admiral Hopper", "Grace")
+        assert not says(tmp_path, "Admiral Hopper")
+        assert says(tmp_path, "Grace")
+    check_whole(path)
+
+
+@both
+def test_a_deleted_gallery_leaves_nothing_in_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("FACESET_KEY", key)
+    folder = GalleryFolder(tmp_path / "state")
+    enrol(folder.create("friends"), "Eileen", 50)
+    gallery = folder.create("people")
+    for i in range(20):
+        enrol(gallery, f"person number {i}", i)
+    gone = set().union(*(held_of(gallery, p.name) for p in gallery.people()))
+    gone -= windows(stored(folder.get("friends").path, "Eileen"))
+    descriptor = os.open(gallery.path, os.O_RDONLY)  # sees what is in the file after its name has gone
+    try:
+        assert traces(folder.folder, gone)
+        folder.delete("people")
+        data = os.pread(descriptor, 1 << 24, 0)
+    finally:
+        os.close(descriptor)
+    assert data.startswith(b"SQLite format 3")
+    assert not windows([data]) & gone
+    assert traces(folder.folder, gone) == set()
+    assert not says(folder.folder, "person number")
+    assert not [p.name for p in folder.folder.iterdir() if p.name.startswith("people")]
+    assert folder.get("friends").search([probe(50)])[0][0].name == "Eileen"
+    folder.close()

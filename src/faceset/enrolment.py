@@ -7,8 +7,8 @@ from typing import Any
 
 from faceset import people
 from faceset.aggregation import Aggregator
-from faceset.errors import DuplicateMediaError
-from faceset.gallery import Gallery
+from faceset.errors import DuplicateMediaError, UnknownPersonError
+from faceset.gallery import Gallery, Person, Uid
 from faceset.gallery.names import clean_name
 from faceset.media import Media
 from faceset.types import Candidate, FaceSet, Floats
@@ -69,15 +69,18 @@ class Enrolment:
     def __init__(
         self,
         gallery: Gallery,
-        name: str,
+        name: str | Uid,
         *,
         aggregator: Aggregator,
         same_score: float,
         threshold: float | None,
         keep_crops: bool,
     ) -> None:
-        self.gallery, self.name = gallery, clean_name(name)
-        self.newcomer = self.name not in gallery
+        self.gallery = gallery
+        self.who: str | Uid = name if isinstance(name, Uid) else clean_name(name)
+        known = self._known()
+        self.name = known.name if known is not None else str(self.who)
+        self.newcomer = known is None or not known.media
         self.aggregator, self.same_score, self.threshold = aggregator, same_score, threshold
         self.keep_crops = keep_crops
         self.added: list[str] = []
@@ -91,7 +94,8 @@ class Enrolment:
         holder = self.gallery.holds(medium.digest) if medium.digest else None
         if holder is None:
             return False
-        if holder == self.name:
+        known = self._known()
+        if known is not None and holder == known.name:
             self.already.append(medium.name)
         else:
             reason = (
@@ -111,7 +115,7 @@ class Enrolment:
             self.refused.append(choice.reason)
             return
         try:
-            self.gallery.add(self.name, choice.sets, aggregator=self.aggregator, keep_crops=self.keep_crops)
+            self.gallery.add(self.who, choice.sets, aggregator=self.aggregator, keep_crops=self.keep_crops)
         except DuplicateMediaError:  # another process, or a copy of the file earlier in the same folder
             if not self.is_held(seen.medium):
                 raise
@@ -119,22 +123,33 @@ class Enrolment:
         self.added.append(seen.medium.name)
         self.left_out += [*seen.notes, *choice.left_out]
 
+    def _known(self) -> Person | None:
+        """The person as they are; None: nobody has the name yet. An id that nobody has is an error."""
+        try:
+            return self.gallery.person(self.who)
+        except UnknownPersonError:
+            if isinstance(self.who, Uid):
+                raise
+            return None
+
     def _reference(self) -> Floats | None:
-        return people.centre(self.gallery.features(self.name)) if self.name in self.gallery else None
+        known = self._known()
+        return people.centre(self.gallery.features(self.who)) if known is not None and known.media else None
 
     def report(self) -> EnrollReport:
         """What was done, and whom a newcomer looks like."""
         alike: tuple[Candidate, ...] = ()
+        person = self.gallery.person(self.who)
         if self.newcomer and self.added and self.threshold is not None:
-            template = self.gallery.template(self.name)
+            template = self.gallery.template(self.who)
             (candidates,) = self.gallery.search([template], 6, aggregator=self.aggregator)
-            alike = tuple(c for c in candidates if c.name != self.name and c.score >= self.threshold)
+            alike = tuple(c for c in candidates if c.name != person.name and c.score >= self.threshold)
         return EnrollReport(
-            name=self.name,
+            name=person.name,
             added=tuple(self.added),
             already=tuple(self.already),
             refused=tuple(self.refused),
             left_out=tuple(self.left_out),
-            faces=self.gallery.person(self.name).faces,
+            faces=person.faces,
             looks_like=alike,
         )

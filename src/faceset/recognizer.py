@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from faceset import aggregation, detection, media, people, scoring
+from faceset import aggregation, people, scoring
 from faceset.aggregation import Aggregator
-from faceset.detection.landmarks import Dlib5
-from faceset.embedding import Embedder
 from faceset.enrolment import EnrollReport, Enrolment, Seen
 from faceset.errors import (
     DuplicateMediaError,
@@ -21,12 +18,16 @@ from faceset.errors import (
     MediaError,
     NoFaceError,
 )
-from faceset.gallery import Gallery
-from faceset.media import Found, Media, Source
-from faceset.pipeline import DEFAULT_MIN_FACE, Pipeline
+from faceset.gallery import Gallery, Uid
+from faceset.media import Media, Source
+from faceset.pipeline import DEFAULT_MIN_FACE, FaceSets, Pipeline
 from faceset.scoring import Threshold
-from faceset.tracking import TrackerOptions
 from faceset.types import Decision, FaceSet, Match, ProgressCallback, Template
+
+if TYPE_CHECKING:
+    from faceset.detection import Detector
+    from faceset.embedding import Embedder
+    from faceset.tracking import TrackerOptions
 
 log = logging.getLogger("faceset")
 
@@ -51,6 +52,8 @@ class Recognizer:
             many frames is most often a false one.
         keep_crops: keep the aligned crop of every face in templates (for contact sheets).
         tracker: options of the tracker; default chosen for the embedder.
+        reader: what turns media into face sets, in place of a pipeline of ``detector``, ``embedder``, ``min_face``,
+            ``keep_crops`` and ``tracker``, which are then not looked at.
 
     Raises:
         ModelError: a model cannot be found, read or used.
@@ -64,7 +67,7 @@ class Recognizer:
     def __init__(
         self,
         *,
-        detector: str | detection.Detector = "mtcnn",
+        detector: str | Detector = "mtcnn",
         embedder: str | Embedder = "dlib-resnet",
         aggregator: str | Aggregator | None = None,
         fps: float | None = DEFAULT_FPS,
@@ -73,38 +76,47 @@ class Recognizer:
         min_track: int = DEFAULT_MIN_TRACK,
         keep_crops: bool = False,
         tracker: TrackerOptions | None = None,
+        reader: FaceSets | None = None,
     ) -> None:
-        self.detector = detection.get(detector) if isinstance(detector, str) else detector
-        self.embedder = Embedder.load(embedder) if isinstance(embedder, str) else embedder
-        if not isinstance(self.detector, detection.Detector):
-            raise InputError(f"detector must be a name or a Detector, but got {type(detector).__name__}")
-        if not isinstance(self.embedder, Embedder):
-            raise InputError(f"embedder must be a name or an Embedder, but got {type(embedder).__name__}")
+        self.reader: FaceSets = reader or Pipeline.build(
+            detector, embedder, min_face=min_face, keep_crops=keep_crops, tracker=tracker
+        )
         if aggregator is None:
-            aggregator = aggregation.default(self.embedder.model_id)
+            aggregator = aggregation.default(self.model_id)
         elif isinstance(aggregator, str):
-            aggregator = aggregation.get(aggregator, model_id=self.embedder.model_id)
+            aggregator = aggregation.get(aggregator, model_id=self.model_id)
         if not callable(aggregator) or not hasattr(aggregator, "name"):
             raise InputError(f"aggregator must be a name or an Aggregator, but got {type(aggregator).__name__}")
         self.aggregator = aggregator
         if min_track < 1:
             raise InputError(f"min_track must be at least 1, but got {min_track}")
         self.fps, self.min_track = fps, min_track
-        manifest = self.embedder.manifest
+        manifest = self.reader.embedder.manifest
         self._threshold: Threshold | None = None
         if threshold is not None or manifest.threshold is not None:
             self._threshold = scoring.threshold_for(manifest.threshold, manifest.threshold_source, threshold)
-        if tracker is None:
-            tracker = TrackerOptions(same_score=manifest.threshold)
-        landmarker = Dlib5() if self.embedder.geometry.scheme == "dlib5" else None
-        self.pipeline = Pipeline(
-            self.detector, landmarker, self.embedder, min_face=min_face, keep_crops=keep_crops, tracker=tracker
-        )
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The models in use; an :class:`InputError` where they run in another process."""
+        if not isinstance(self.reader, Pipeline):
+            raise InputError("the models of this recogniser run in another process; only its answers can be had here")
+        return self.reader
+
+    @property
+    def detector(self) -> Detector:
+        """The detector in use; as :attr:`pipeline`."""
+        return self.pipeline.detector
+
+    @property
+    def embedder(self) -> Embedder:
+        """The embedder in use; as :attr:`pipeline`."""
+        return self.pipeline.embedder
 
     @property
     def model_id(self) -> str:
         """Id of the embedder; templates of another one are refused."""
-        return self.embedder.model_id
+        return self.reader.embedder.model_id
 
     @property
     def threshold(self) -> Threshold:
@@ -114,7 +126,7 @@ class Recognizer:
             ThresholdError: the embedder has none and none was given.
         """
         if self._threshold is None:
-            manifest = self.embedder.manifest
+            manifest = self.reader.embedder.manifest
             return scoring.threshold_for(manifest.threshold, manifest.threshold_source, None)
         return self._threshold
 
@@ -126,7 +138,7 @@ class Recognizer:
         Raises:
             MediaError: the source cannot be read.
         """
-        for medium in media.find_media(source):
+        for medium in self.reader.find(source).media:
             yield from self._face_sets(medium, progress)
 
     def aggregate(self, sets: Sequence[FaceSet]) -> Template:
@@ -222,12 +234,15 @@ class Recognizer:
         if isinstance(source, Template):
             self._check_id(source.model_id, "a template")
             return iter([self._match(gallery, source, k, threshold, _template_span(source))])
-        return self._identify(gallery, media.find_media(source), k, threshold, progress)
+        return self._identify(gallery, self.reader.find(source).media, k, threshold, progress)
 
     def enroll(
-        self, gallery: Gallery, name: str, source: Source, *, progress: ProgressCallback | None = None
+        self, gallery: Gallery, name: str | Uid, source: Source, *, progress: ProgressCallback | None = None
     ) -> EnrollReport:
         """Add everything in ``source`` to the person ``name``, who is created when new.
+
+        An id in place of a name (:class:`faceset.gallery.Uid`) creates nobody, and means the same person even when
+        they are renamed meanwhile.
 
         Each medium is written in its own transaction as soon as it is understood, so an interruption loses nothing
         that was finished. Media that show several people wait until the others are in.
@@ -236,17 +251,18 @@ class Recognizer:
             NoFaceError, ManyPeopleError, MediaError: not one medium could be used; the message says why.
             DuplicateMediaError: every medium is enrolled already, under another name.
             EmbedderMismatchError: the gallery is of another embedder.
+            UnknownPersonError: nobody has that id, or they were forgotten meanwhile.
             GalleryError: the gallery cannot be written.
         """
         self._check_gallery(gallery)
-        found = _found(source)
+        found = self.reader.find(source)
         work = Enrolment(
             gallery,
             name,
             aggregator=self.aggregator,
             same_score=self._same_person_score(),
             threshold=None if self._threshold is None else self._threshold.value,
-            keep_crops=self.pipeline.keep_crops,
+            keep_crops=self.reader.keep_crops,
         )
         work.refused += found.skipped
         waiting: list[Seen] = []
@@ -272,7 +288,7 @@ class Recognizer:
 
     def _face_sets(self, medium: Media, progress: ProgressCallback | None) -> Iterator[FaceSet]:
         fps = None if medium.kind == "array" else self.fps  # whoever hands over arrays has chosen them already
-        return self.pipeline.face_sets(medium, fps=fps, progress=progress)
+        return self.reader.face_sets(medium, fps=fps, progress=progress)
 
     def _same_person_score(self) -> float:
         """From which score two tracks of one source are one person; without a threshold nothing is joined."""
@@ -295,7 +311,7 @@ class Recognizer:
             )
 
     def _look(self, source: Source, progress: ProgressCallback | None) -> tuple[bool, list[Seen], tuple[str, ...]]:
-        found = _found(source)
+        found = self.reader.find(source)
         single = len(found.media) == 1
         return single, [self._see(medium, progress, single=single) for medium in found.media], tuple(found.skipped)
 
@@ -311,9 +327,7 @@ class Recognizer:
         if not sets:
             count = medium.report.frames_sampled
             looked = "1 picture" if count == 1 else f"{count} frames"
-            small = (
-                f" (faces under {self.pipeline.min_face:g} pixels are passed over)" if self.pipeline.min_face else ""
-            )
+            small = f" (faces under {self.reader.min_face:g} pixels are passed over)" if self.reader.min_face else ""
             return Seen(medium, [], f"{medium.name}: no face found in {looked}{small}")
         return Seen(medium, people.group_people(sets, self._same_person_score()))
 
@@ -363,15 +377,6 @@ class Recognizer:
             template=template,
             **span,
         )
-
-
-def _found(source: Source) -> Found:
-    """All media of a source, and a sentence for each file of a folder that is none."""
-    if isinstance(source, str | os.PathLike) and os.path.isdir(source):
-        found = media.scan(source)
-        if found.media:
-            return found
-    return Found(tuple(media.find_media(source)), ())
 
 
 def _template_span(template: Template) -> dict[str, Any]:

@@ -17,7 +17,11 @@ VARIABLES = {
     "FACESET_OFFLINE": "1: never open a network connection to fetch a model",
     "FACESET_THREADS": "threads one ONNX Runtime session may use (default: all cores)",
     "FACESET_MAX_PIXELS": "largest picture or frame that is decoded, in pixels (default 100000000)",
+    "FACESET_KEY": "key that encrypts the vectors in galleries: 32 random bytes, hexadecimal or base64",
+    "FACESET_KEY_FILE": "file that holds such a key, instead of FACESET_KEY",
 }
+SECRETS = frozenset({"FACESET_KEY", "FACESET_KEY_FILE"})
+"""Those that are, or lead to, a secret; processes that need none are started without them."""
 
 
 def cache_dir() -> Path:
@@ -48,6 +52,34 @@ def threads() -> int:
 def max_pixels() -> int:
     """Largest picture or frame that is decoded, in pixels."""
     return _count("FACESET_MAX_PIXELS", 100_000_000, minimum=1)
+
+
+def key_text() -> tuple[str, str] | None:
+    """The text of the key that encrypts galleries, and where it came from; None when none is set.
+
+    Raises:
+        InputError: both variables are set, or the file cannot be read.
+    """
+    text, file = os.environ.get("FACESET_KEY", "").strip(), os.environ.get("FACESET_KEY_FILE", "").strip()
+    if text and file:
+        raise InputError("FACESET_KEY and FACESET_KEY_FILE are both set; unset one of them")
+    if not file:
+        return (text, "FACESET_KEY") if text else None
+    return read_key_file(Path(file).expanduser(), "FACESET_KEY_FILE"), f"the content of {file}"
+
+
+def read_key_file(path: Path, what: str) -> str:
+    """The text of a key file; ``what`` named it.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()[:1024].decode("ascii", "replace")
+    except OSError as error:
+        raise InputError(
+            f"{what} names {path}, which cannot be read ({error.strerror}); make it readable for this user"
+        ) from error
 
 
 def _flag(name: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from faceset import __version__
-from faceset.cli import answers, demo, features, models, people, training
+from faceset.cli import answers, demo, exchange, features, gallery, models, people, service, training
 
 app = typer.Typer(
     name="faceset",
@@ -22,7 +22,10 @@ answers.register(app)
 people.register(app)
 features.register(app)
 training.register(app)
+service.register(app)
+exchange.register(app, gallery.app)
 app.add_typer(models.app, name="models")
+app.add_typer(gallery.app, name="gallery")
 
 
 def _print_version(wanted: bool) -> None:

@@ -11,7 +11,12 @@ if TYPE_CHECKING:
     from faceset.recognizer import Recognizer
     from faceset.types import Template
 
-GalleryFile = Annotated[Path, typer.Option("--gallery", "-g", help="The gallery file (SQLite).")]
+GalleryFile = Annotated[
+    str,
+    typer.Option(
+        "--gallery", "-g", metavar="FILE", help="The gallery file (SQLite), or the postgresql:// URL of a database."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no remarks on standard error.")]

@@ -51,6 +51,7 @@ def enroll(
     Example: faceset enroll videos/ --gallery people.db
     """
     from faceset.gallery import Gallery
+    from faceset.gallery.place import shown
 
     check_format(as_json, as_csv)
     persons = [(name, root)] if name is not None else _person_folders(root, quiet=quiet)
@@ -59,7 +60,7 @@ def enroll(
     )
     reports: list[EnrollReport] = []
     failures: list[tuple[str, str]] = []
-    with _no_empty_file_left(gallery), Gallery(gallery) as opened, Bar("enrolling", quiet=quiet) as bar:
+    with no_empty_file_left(gallery), Gallery(gallery) as opened, Bar("enrolling", quiet=quiet) as bar:
         try:
             for person, source in persons:
                 try:
@@ -69,9 +70,9 @@ def enroll(
                         raise
                     failures.append((person, str(error)))
         except KeyboardInterrupt:
-            remark(f"interrupted; everything finished before is in {gallery}", quiet=False)
+            remark(f"interrupted; everything finished before is in {shown(gallery)}", quiet=False)
             raise typer.Exit(130) from None
-    _print_reports(reports, failures, gallery, as_json=as_json, as_csv=as_csv, quiet=quiet)
+    _print_reports(reports, failures, shown(gallery), as_json=as_json, as_csv=as_csv, quiet=quiet)
     if failures:
         raise typer.Exit(2)
 
@@ -97,6 +98,7 @@ def identify(
     Example: faceset identify meeting.mp4 --gallery people.db
     """
     from faceset.gallery import Gallery
+    from faceset.gallery.place import shown
 
     check_format(as_json, as_csv)
     recognizer = options.recognizer(
@@ -108,7 +110,7 @@ def identify(
         Bar("looking at", quiet=quiet) as bar,
     ):
         if not len(opened):
-            remark(f"{gallery} is empty: nobody is enrolled, so everybody is unknown", quiet=quiet)
+            remark(f"{shown(gallery)} is empty: nobody is enrolled, so everybody is unknown", quiet=quiet)
         matches = list(recognizer.identify(opened, options.media_or_template(source), k=top, progress=bar))
     matches.sort(key=lambda m: (m.media, m.start, m.track))
     records = [
@@ -155,6 +157,7 @@ def list_people(
     Example: faceset people --gallery people.db
     """
     from faceset.gallery import Gallery
+    from faceset.gallery.place import shown
 
     check_format(as_json, as_csv)
     with Gallery(gallery, create=False) as opened:
@@ -169,7 +172,7 @@ def list_people(
     emit(
         as_json=as_json,
         as_csv=as_csv,
-        title=f"{counted(len(held), 'person', 'people')} in {gallery}",
+        title=f"{counted(len(held), 'person', 'people')} in {shown(gallery)}",
         records=records,
         columns=columns,
         document=[p.to_dict() for p in held],
@@ -224,10 +227,15 @@ def _confirmed(question: str) -> bool:
 
 
 @contextlib.contextmanager
-def _no_empty_file_left(path: Path) -> Iterator[None]:
-    """Remove the gallery at ``path`` again when it was made inside, holds nobody and is open nowhere."""
+def no_empty_file_left(gallery: str) -> Iterator[None]:
+    """Remove the gallery file again when it was made inside, holds nobody and is open nowhere."""
     from faceset.gallery import Gallery
+    from faceset.gallery.place import is_url
 
+    path = Path(gallery)
+    if is_url(gallery):  # a new schema on a server may stay
+        yield
+        return
     there = path.exists()
     try:
         yield
@@ -265,7 +273,7 @@ def _person_folders(root: Path, *, quiet: bool) -> list[tuple[str, Path]]:
 def _print_reports(
     reports: list[EnrollReport],
     failures: list[tuple[str, str]],
-    gallery: Path,
+    gallery: str,
     *,
     as_json: bool,
     as_csv: bool,

@@ -5,6 +5,6 @@ from __future__ import annotations
 from faceset.gallery.gallery import Gallery
 from faceset.gallery.index import ExactIndex, VectorIndex
 from faceset.gallery.names import clean_name
-from faceset.gallery.records import MediaEntry, Person
+from faceset.gallery.records import MediaEntry, Person, Uid
 
-__all__ = ["ExactIndex", "Gallery", "MediaEntry", "Person", "VectorIndex", "clean_name"]
+__all__ = ["ExactIndex", "Gallery", "MediaEntry", "Person", "Uid", "VectorIndex", "clean_name"]

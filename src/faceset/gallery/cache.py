@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from faceset.gallery import rows
+from faceset.gallery import rows, sealing
 from faceset.gallery.index import Indices, Scores, VectorIndex
+from faceset.gallery.place import Place
 from faceset.gallery.refusals import sound
 from faceset.gallery.schema import meta, person, template
 from faceset.types import Floats
 
 _NOTHING = -1
+_COPIED = 64 << 20
+"""Bytes of vectors that are copied when they outgrow their array; more are read anew: two copies are never held."""
 
 
 class TemplateCache:
@@ -26,7 +28,7 @@ class TemplateCache:
     generation held. People are in order of their first enrolment, so that equal scores come in that order.
     """
 
-    def __init__(self, path: Path, index: VectorIndex) -> None:
+    def __init__(self, path: Place, index: VectorIndex) -> None:
         self.path = path
         self.lock = threading.RLock()
         self.index = index
@@ -56,7 +58,8 @@ class TemplateCache:
         if state.generation == since:
             return
         self.clear()  # an interruption from here on leaves nothing half believed
-        if since == _NOTHING or state.reset_generation > since or state.generation < since:
+        stale = since == _NOTHING or state.reset_generation > since or state.generation < since
+        if stale or not self._has_room(connection, since, state.width or 0):
             since = _NOTHING
             self._reset(connection, state.width or 0)
         self._read(connection, since, state.width or 0)
@@ -66,35 +69,51 @@ class TemplateCache:
     def _reset(self, connection: Connection, width: int) -> None:
         size = connection.execute(sa.select(sa.func.count()).select_from(template)).scalar_one()
         self.names, self._rows, self._aggregators, self._counts = [], {}, [], Counter()
-        self._vectors = np.empty((size, width), dtype=np.float32)
+        self._vectors = np.empty((0, width), dtype=np.float32)
+        if len(self.index):
+            self.index.rebuild(self._vectors)  # lets go of the old vectors before there is room for new ones
+        self._vectors = _with_room(size, width)
+
+    def _has_room(self, connection: Connection, since: int, width: int) -> bool:
+        """Whether what is new fits beside what is held; a small array is copied into a larger one for that."""
+        if self._vectors.shape[1] != width:
+            return False
+        new = sa.select(sa.func.count()).select_from(template).where(template.c.generation > since)
+        needed = len(self.names) + connection.execute(new).scalar_one()
+        if needed <= len(self._vectors):
+            return True
+        if self._vectors.nbytes > _COPIED:
+            return False
+        grown = _with_room(needed, width)
+        grown[: len(self.names)] = self._vectors[: len(self.names)]
+        self._vectors = grown
+        return True
 
     def _read(self, connection: Connection, since: int, width: int) -> None:
         query = (
-            sa.select(person.c.id, person.c.name, template.c.aggregator, template.c.vector)
+            sa.select(person.c.id, person.c.name, person.c.uid, template.c.aggregator, template.c.vector)
             .join_from(template, person)
             .order_by(person.c.id)
         )
         if since != _NOTHING:
             query = query.where(template.c.generation > since)
-        for number, name, aggregator, data in connection.execute(query):
+        seal = sealing.of(connection)
+        for number, name, uid, aggregator, data in connection.execute(query):
             with sound(self.path):
-                vector = rows.floats(data, width)
+                opened = data if seal.plain else seal.open_vector(data, uid, aggregator)
+                vector = rows.floats(opened, width)
             row = self._rows.get(number)
             if row is None:
                 row = self._rows[number] = len(self.names)
                 self.names.append(name)
                 self._aggregators.append(aggregator)
-                self._make_room(row, width)
             else:
                 self._counts[self._aggregators[row]] -= 1
                 self._aggregators[row] = aggregator
             self._counts[aggregator] += 1
             self._vectors[row] = vector
 
-    def _make_room(self, row: int, width: int) -> None:
-        if row < len(self._vectors) and self._vectors.shape[1] == width:
-            return
-        grown = np.empty((row + row // 8 + 16, width), dtype=np.float32)
-        if row:
-            grown[:row] = self._vectors[:row]
-        self._vectors = grown
+
+def _with_room(size: int, width: int) -> Floats:
+    """Room for ``size`` vectors and some more; memory that is not written to yet is not taken."""
+    return np.empty((size + size // 4 + 16, width), dtype=np.float32)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,8 +13,9 @@ from faceset.errors import EmbedderMismatchError, GalleryError
 from faceset.gallery import rows, store
 from faceset.gallery.incoming import Incoming
 from faceset.gallery.names import clean_name
-from faceset.gallery.records import Person
-from faceset.gallery.refusals import check_embedder, duplicate_medium, sound, unknown_person
+from faceset.gallery.place import Place
+from faceset.gallery.records import Person, Uid
+from faceset.gallery.refusals import check_embedder, duplicate_medium, sound, unknown_id, unknown_person
 from faceset.gallery.schema import medium as medium_table
 from faceset.gallery.schema import person as person_table
 
@@ -23,8 +23,13 @@ if TYPE_CHECKING:
     from faceset.aggregation import Aggregator
 
 
-def find(connection: Connection, path: Path, name: str) -> int:
-    """Number of the person ``name``."""
+def find(connection: Connection, path: Place, name: str | Uid) -> int:
+    """Number of a person."""
+    if isinstance(name, Uid):
+        known = store.person_id(connection, name)
+        if known is None:
+            raise unknown_id(path, name.value)
+        return known
     clean = clean_name(name)
     number = store.person_id(connection, clean)
     if number is None:
@@ -32,15 +37,17 @@ def find(connection: Connection, path: Path, name: str) -> int:
     return number
 
 
-def person(connection: Connection, path: Path, number: int) -> Person:
+def person(connection: Connection, path: Place, number: int) -> Person:
     """The person of a number."""
     with sound(path):
         (found,) = store.read_people(connection, number)
         return found
 
 
-def add(connection: Connection, path: Path, name: str, incoming: Incoming, aggregator: Aggregator) -> Person:
-    """Write media of one person and their new template."""
+def add(connection: Connection, path: Place, name: str | Uid, incoming: Incoming, aggregator: Aggregator) -> Person:
+    """Write media of one person and their new template; a name that nobody has becomes a new person."""
+    if isinstance(name, Uid):
+        name = person(connection, path, find(connection, path, name)).name
     bound = store.binding(connection)
     if bound.model_id is None:
         store.bind(connection, incoming.model_id, incoming.width)
@@ -58,14 +65,14 @@ def add(connection: Connection, path: Path, name: str, incoming: Incoming, aggre
     return person(connection, path, number)
 
 
-def create(connection: Connection, path: Path, name: str) -> Person:
+def create(connection: Connection, path: Place, name: str) -> Person:
     """A new person, of whom nothing is held yet."""
     if store.person_id(connection, name) is not None:
         raise GalleryError(f"{path}: {name!r} is enrolled already; add media to them, or choose another name")
     return person(connection, path, store.create_person(connection, name))
 
 
-def aggregate(connection: Connection, path: Path, number: int, aggregator: Aggregator) -> None:
+def aggregate(connection: Connection, path: Place, number: int, aggregator: Aggregator) -> None:
     """Replace the template of a person by one over everything held of them."""
     bound = store.binding(connection)
     trained_for = getattr(aggregator, "embedder_id", "")
@@ -93,7 +100,7 @@ def aggregate(connection: Connection, path: Path, number: int, aggregator: Aggre
     )
 
 
-def refresh(connection: Connection, path: Path, aggregator: Aggregator) -> int:
+def refresh(connection: Connection, path: Place, aggregator: Aggregator) -> int:
     """Aggregate anew everybody whose template another aggregator made; how many that were."""
     numbers = store.of_other_aggregators(connection, aggregator.name)
     for number in numbers:
@@ -101,7 +108,7 @@ def refresh(connection: Connection, path: Path, aggregator: Aggregator) -> int:
     return len(numbers)
 
 
-def rename(connection: Connection, path: Path, name: str, new_name: str) -> Person:
+def rename(connection: Connection, path: Place, name: str | Uid, new_name: str) -> Person:
     """Give a person another name."""
     new_name = clean_name(new_name)
     number = find(connection, path, name)
@@ -115,7 +122,7 @@ def rename(connection: Connection, path: Path, name: str, new_name: str) -> Pers
     return person(connection, path, number)
 
 
-def remove_media(connection: Connection, path: Path, name: str, media: str, aggregator: Aggregator) -> Person:
+def remove_media(connection: Connection, path: Place, name: str | Uid, media: str, aggregator: Aggregator) -> Person:
     """Remove the media of a person that have this name or digest."""
     number = find(connection, path, name)
     held = person(connection, path, number)
@@ -136,7 +143,17 @@ def remove_media(connection: Connection, path: Path, name: str, media: str, aggr
     return person(connection, path, number)
 
 
-def forget(connection: Connection, path: Path, name: str) -> Person:
+def forget_all(connection: Connection, path: Place) -> list[Person]:
+    """Remove everybody; who they were."""
+    with sound(path):
+        gone = list(store.read_people(connection))
+    connection.execute(delete(person_table))
+    store.mark_removed(connection)
+    store.bind(connection, None, None)
+    return gone
+
+
+def forget(connection: Connection, path: Place, name: str | Uid) -> Person:
     """Remove everything held of a person; the last medium frees the gallery from its embedder."""
     number = find(connection, path, name)
     gone = person(connection, path, number)

@@ -9,7 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -22,41 +22,50 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from faceset.errors import GalleryError
-from faceset.gallery import migrations, schema
+from faceset.gallery import migrations, schema, sealing
 from faceset.gallery.failures import BUSY_SECONDS, damaged, translate
 from faceset.gallery.schema import APPLICATION_ID, SCHEMA_VERSION, meta
 
 log = logging.getLogger("faceset")
 
 _VACUUM_IN_MEMORY = 512 << 20
+_KEY_CHECK = sa.select(meta.c.key_check)
 
 
 class Database:
     """The file at ``path``, checked by :func:`faceset.gallery.files.check_path`; set up when it is empty.
 
+    ``key`` is the one its vectors are encrypted with (:mod:`faceset.gallery.sealing`); None: they are not.
+
     Raises:
-        GalleryError: the file is damaged, newer than this program or cannot be opened.
+        GalleryError: the file is damaged, newer than this program, cannot be opened, or has another key.
     """
 
-    def __init__(self, path: Path, *, create: bool) -> None:
+    def __init__(self, path: Path, *, create: bool, key: bytes | None = None) -> None:
         self.path = path
         self.closed = False
         self.engine = sa.create_engine("sqlite://", creator=partial(_connect, path), poolclass=QueuePool, pool_size=0)
         event.listen(self.engine, "begin", _begin)
-        _close_before_fork(self.engine)
+        close_before_fork(self.engine)
         self._finalizer = weakref.finalize(self, self.engine.dispose)
+        if create:
+            _make_private(path)
         try:
-            self._set_up(create=create)
-            with self.read() as connection:
-                purge = connection.execute(sa.select(meta.c.purge)).scalar_one_or_none()
+            self._set_up(create=create, key=key)
+            with self._translated(reading=True), self._connection() as connection, connection.begin():
+                state = connection.execute(sa.select(meta.c.purge, meta.c.key_check)).one_or_none()
+            if state is None:
+                raise damaged(path, "its meta row is missing")
+            self.use(sealing.prove(path, key, state.key_check))
         except BaseException:
             self.close()
             raise
-        if purge is None:
-            self.close()
-            raise damaged(path, "its meta row is missing")
-        if purge:
+        if state.purge:
             self.purge()
+
+    def use(self, seal: sealing.Seal) -> None:
+        """Encrypt and decrypt by ``seal`` from now on."""
+        self.engine.update_execution_options(**{sealing.OPTION: seal})
 
     def close(self) -> None:
         """Close every connection; the last one of all processes folds the write-ahead log into the file."""
@@ -67,6 +76,7 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one state of the file throughout, and blocks nobody."""
         with self._translated(reading=True), self._connection() as connection, connection.begin():
+            self._check_key(connection)
             yield connection
 
     @contextmanager
@@ -75,15 +85,27 @@ class Database:
         with self._translated(), self._connection() as connection:
             connection = connection.execution_options(faceset_begin="IMMEDIATE")
             with connection.begin():
+                self._check_key(connection)
                 connection.execute(sa.update(meta).values(generation=meta.c.generation + 1))
                 yield connection
 
-    def purge(self) -> None:
+    def _check_key(self, connection: Connection) -> None:
+        """Refuse to go on by a key that another process has replaced, which would mix two keys, or plain and sealed."""
+        if connection.execute(_KEY_CHECK).scalar_one() != sealing.of(connection).check:
+            raise GalleryError(
+                f"{self.path}: the gallery was encrypted, decrypted or given another key since it was opened; open it "
+                "again with the key it has now"
+            )
+
+    def purge(self) -> bool:
         """Rewrite the file without the bytes of what was removed, and empty the write-ahead log.
 
         ``secure_delete`` alone is not enough: SQLite moves rows between pages as they fill, and bytes of the old place
         can stay behind. When another process reads all the while, or the disk is full, this is put off: the file
         remembers, and the next removal or opening tries again.
+
+        Returns:
+            Whether it was done.
         """
         try:
             # VACUUM builds a second copy: in memory, so that no features reach the temporary folder, while it is small.
@@ -100,6 +122,8 @@ class Database:
                 "again will overwrite them (%s)",
                 error,
             )
+            return False
+        return True
 
     def _statement(self, *statements: str, reading: bool = False) -> tuple[Any, ...]:
         """Run statements that must stand outside transactions, on one connection; the first row of the last."""
@@ -128,7 +152,7 @@ class Database:
         except (DBAPIError, sqlite3.Error) as error:
             raise translate(self.path, error, reading=reading) from error
 
-    def _set_up(self, *, create: bool) -> None:
+    def _set_up(self, *, create: bool, key: bytes | None) -> None:
         with self._translated(reading=True), self._connection() as connection, connection.begin():
             version = self._version(connection)
         if version == 0:
@@ -138,7 +162,7 @@ class Database:
                 connection = connection.execution_options(faceset_begin="IMMEDIATE")
                 with connection.begin():
                     if self._version(connection) == 0:  # no other process was faster
-                        _create(connection)
+                        _create(connection, sealing.new(self.path, key).check)
         elif version < SCHEMA_VERSION:
             self._migrate()
         with self._translated():
@@ -191,12 +215,19 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
+def _make_private(path: Path) -> None:
+    """Make a missing file readable by its owner only; SQLite gives what it puts beside it the same permissions."""
+    with suppress(OSError):  # it is there already, or SQLite will say why it cannot be made
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     # Transactions are begun by _begin, not by the driver. A connection serves one thread at a time, from the pool.
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("PRAGMA synchronous = FULL")  # with NORMAL, a power cut takes back what was acknowledged
         connection.execute("PRAGMA temp_store = MEMORY")
     except BaseException:
         connection.close()
@@ -204,11 +235,17 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _create(connection: Connection) -> None:
+def _create(connection: Connection, key_check: bytes | None) -> None:
     schema.metadata.create_all(connection)
     connection.execute(
         sa.insert(meta).values(
-            id=1, schema_version=SCHEMA_VERSION, created=now(), generation=0, reset_generation=0, purge=0
+            id=1,
+            schema_version=SCHEMA_VERSION,
+            created=now(),
+            generation=0,
+            reset_generation=0,
+            purge=0,
+            key_check=key_check,
         )
     )
     connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -225,8 +262,8 @@ _registered = threading.Lock()
 _hook: list[Callable[[], None]] = []
 
 
-def _close_before_fork(engine: sa.Engine) -> None:
-    """SQLite connections must not cross a fork: a child's would upset the locks of its parent's."""
+def close_before_fork(engine: sa.Engine) -> None:
+    """Connections must not cross a fork: a child's would upset the locks, or the conversation, of its parent's."""
     with _registered:
         _engines.add(engine)
         if not _hook and hasattr(os, "register_at_fork"):

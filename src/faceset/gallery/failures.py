@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from faceset.errors import GalleryError
+from faceset.gallery.place import Place, Server
 
 BUSY_SECONDS = 30.0
 """How long a connection waits for another writer."""
@@ -31,12 +32,14 @@ def translate(path: Path, error: BaseException, *, reading: bool = False) -> Gal
     return GalleryError(f"{path}: {_sentence(code, str(cause), path)}")
 
 
-def damaged(path: Path, what: str) -> GalleryError:
+def damaged(path: Place, what: str) -> GalleryError:
     """The error for a gallery whose content cannot be right."""
     return GalleryError(f"{path}: the gallery is damaged ({what}); {_cure(path)}")
 
 
-def _cure(path: Path) -> str:
+def _cure(path: Place) -> str:
+    if isinstance(path, Server):
+        return "put back a backup of the database"
     return f'put back a backup, or save what can be read with: sqlite3 {path.name} ".recover" | sqlite3 new.db'
 
 

@@ -23,7 +23,13 @@ def check_path(given: str | os.PathLike[str], *, create: bool) -> Path:
     if not isinstance(given, (str, bytes, os.PathLike)):
         raise InputError(f"a gallery is a file, but got {type(given).__name__}; give its path, such as people.db")
     text = os.fspath(given)
-    if not isinstance(text, str) or not text.strip() or "\x00" in text or text == ":memory:" or "://" in text:
+    if isinstance(text, str) and (text.startswith("postgresql:/") or "://" in text):  # it may hold a password
+        kind = text.partition(":")[0]
+        raise GalleryError(
+            f"a gallery is a file, but got a URL of {kind!r}; give the path of one, such as people.db, or as text "
+            "(str) a URL that begins with postgresql://"
+        )
+    if not isinstance(text, str) or not text.strip() or "\x00" in text or text == ":memory:":
         raise GalleryError(f"a gallery is a file, but got {given!r}; give the path of one, such as people.db")
     try:
         path = Path(text).expanduser().absolute()

@@ -36,7 +36,7 @@ class GalleryFolder:
 
     def names(self) -> list[str]:
         """The galleries that are there, sorted."""
-        return sorted(p.stem for p in self.folder.glob(f"*{_SUFFIX}") if _NAME.fullmatch(p.stem))
+        return sorted(p.stem for p in self.folder.glob(f"*{_SUFFIX}") if _NAME.fullmatch(p.stem) and p.is_file())
 
     def get(self, name: str) -> Gallery:
         """The gallery of that name.
@@ -75,8 +75,7 @@ class GalleryFolder:
             InputError, GalleryError: as :meth:`get`.
         """
         gallery = self.get(name)
-        for person in gallery.people():  # so that the bytes are overwritten before the file goes
-            gallery.forget(person.name)
+        gallery.forget_all()  # so that the bytes are overwritten before the file goes
         with self._lock:
             self._open.pop(name, None)
             gallery.close()

@@ -8,20 +8,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sqlalchemy import select
 
 from faceset.aggregation.sets import aggregate_set
-from faceset.errors import InputError, UnknownPersonError
+from faceset.errors import InputError
 from faceset.gallery import changes, rows, store
+from faceset.gallery.backend import locate, open_store, server_search
 from faceset.gallery.cache import TemplateCache
-from faceset.gallery.database import Database
-from faceset.gallery.files import check_path
 from faceset.gallery.incoming import gather
 from faceset.gallery.index import ExactIndex, VectorIndex
 from faceset.gallery.names import clean_name
-from faceset.gallery.records import MediaEntry, Person
-from faceset.gallery.refusals import check_embedder, nothing_held, sound
-from faceset.gallery.schema import template as template_table
+from faceset.gallery.records import MediaEntry, PeoplePage, Person, Uid
+from faceset.gallery.refusals import check_embedder, nothing_held, sound, unknown_id
 from faceset.types import Candidate, FaceSet, Floats, Template
 
 if TYPE_CHECKING:
@@ -29,28 +26,35 @@ if TYPE_CHECKING:
 
 
 class Gallery:
-    """Enrolled people in an SQLite file. May be shared by threads, and the file by processes.
+    """Enrolled people in an SQLite file or a PostgreSQL database. May be shared by threads, and the store by processes.
+
+    Wherever a method takes the name of a person, it takes a :class:`~faceset.gallery.records.Uid` too, which means the
+    same person even when they were given another name, or somebody else theirs, a moment ago.
 
     Every person is held as the features of all faces they were enrolled with, and one template aggregated over all of
     them. Every change is one transaction: it happens whole or not at all.
 
     Args:
-        path: the file; it is made when missing, unless ``create`` is false.
+        path: the file; it is made when missing, unless ``create`` is false. Or the URL of a PostgreSQL database with
+            pgvector, as text: ``postgresql://user@host/database`` (``docs/gallery.md``).
         create: whether a missing or empty file becomes a new gallery.
         index: finds the nearest templates; default :class:`~faceset.gallery.index.ExactIndex`. It belongs to this
             gallery alone.
 
     Raises:
         InputError: ``path`` is no path.
-        GalleryError: the file is missing, foreign, damaged, newer than this program or cannot be opened.
+        GalleryError: the file is missing, foreign, damaged, newer than this program or cannot be opened; or the key
+            set by ``FACESET_KEY`` is not its own (:mod:`faceset.gallery.sealing`).
+        MissingExtraError: a key is set, and the package that encrypts is not installed.
 
     Any method raises GalleryError when the file cannot be read or written, is damaged, stays locked by another
     process, or the gallery was closed.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, create: bool = True, index: VectorIndex | None = None) -> None:
-        self.path = check_path(path, create=create)
-        self._database = Database(self.path, create=create)
+        self.path = locate(path, create=create)
+        self._database = open_store(self.path, create=create)
+        self._server = server_search(self.path, self._database, index)
         self._cache = TemplateCache(self.path, ExactIndex() if index is None else index)
 
     def close(self) -> None:
@@ -98,8 +102,13 @@ class Gallery:
         with self._database.read() as connection:
             found = store.name_of(connection, uid)
         if found is None:
-            raise UnknownPersonError(f"{self.path}: nobody has the id {uid!r}; they may have been forgotten")
+            raise unknown_id(self.path, uid)
         return found
+
+    def uids(self, names: Sequence[str]) -> dict[str, str]:
+        """Opaque ids of the people who have these names; names that nobody has are left out."""
+        with self._database.read() as connection:
+            return store.uids(connection, names)
 
     def holds(self, digest: str) -> str | None:
         """Name of the person who is enrolled with the file of this digest (sha256); None when nobody is."""
@@ -112,7 +121,23 @@ class Gallery:
         with self._database.read() as connection, sound(self.path):
             return list(store.read_people(connection))
 
-    def person(self, name: str) -> Person:
+    def page(self, limit: int, offset: int = 0, *, part: str = "") -> PeoplePage:
+        """Some of the people, by name, without their media; quick in large galleries too.
+
+        Args:
+            limit: the most.
+            offset: how many to pass over.
+            part: only those whose name holds this, in upper or lower case.
+
+        Raises:
+            InputError: ``limit`` is below 1, or ``offset`` below 0.
+        """
+        if limit < 1 or offset < 0:
+            raise InputError(f"limit must be at least 1 and offset at least 0, but got {limit} and {offset}")
+        with self._database.read() as connection, sound(self.path):
+            return store.read_page(connection, limit, offset, part)
+
+    def person(self, name: str | Uid) -> Person:
         """One person and the media they were enrolled from.
 
         Raises:
@@ -121,7 +146,7 @@ class Gallery:
         with self._database.read() as connection:
             return changes.person(connection, self.path, changes.find(connection, self.path, name))
 
-    def template(self, name: str) -> Template:
+    def template(self, name: str | Uid) -> Template:
         """The template of one person, with the faces behind it (without features) and their weights.
 
         Raises:
@@ -130,11 +155,10 @@ class Gallery:
         with self._database.read() as connection:
             number = changes.find(connection, self.path, name)
             held = rows.read_faces(connection, number, crops=True)
-            query = select(template_table).where(template_table.c.person_id == number)
-            made = connection.execute(query).one_or_none()
+            made = store.read_template(connection, number)
             bound = store.binding(connection)
-        if made is None and not held:
-            raise nothing_held(self.path, name)
+            if made is None and not held:
+                raise nothing_held(self.path, changes.person(connection, self.path, number).name)
         with sound(self.path):
             if made is None or bound.model_id is None:
                 raise ValueError("a person with media and no template")
@@ -147,7 +171,7 @@ class Gallery:
                 faces=tuple(rows.to_face(row, None) for row in held),
             )
 
-    def features(self, name: str) -> list[FaceSet]:
+    def features(self, name: str | Uid) -> list[FaceSet]:
         """Everything held of one person's faces: one face set per medium and track, in canonical order.
 
         Raises:
@@ -159,7 +183,7 @@ class Gallery:
         with sound(self.path):
             return rows.to_sets(held, *_bound(bound))
 
-    def media_templates(self, name: str, *, aggregator: Aggregator) -> list[tuple[MediaEntry, Template]]:
+    def media_templates(self, name: str | Uid, *, aggregator: Aggregator) -> list[tuple[MediaEntry, Template]]:
         """One template for each medium of a person, in order of enrolment; made anew from what is held.
 
         Raises:
@@ -188,14 +212,17 @@ class Gallery:
         with self._database.write() as connection:
             return changes.create(connection, self.path, name)
 
-    def add(self, name: str, sets: Sequence[FaceSet], *, aggregator: Aggregator, keep_crops: bool = False) -> Person:
+    def add(
+        self, name: str | Uid, sets: Sequence[FaceSet], *, aggregator: Aggregator, keep_crops: bool = False
+    ) -> Person:
         """Enrol the faces of one person, who is created when new, and aggregate anew over everything held of them.
 
         The template depends on what is held only: adding media one by one, in any order, or all at once gives the same
         bits.
 
         Args:
-            name: the person; stripped and Unicode-normalised (:func:`~faceset.gallery.names.clean_name`).
+            name: the person; stripped and Unicode-normalised (:func:`~faceset.gallery.names.clean_name`). An id
+                creates nobody.
             sets: faces of this person only. Sets of one digest are tracks of one medium. Without a digest, the sets of
                 one live stream are one medium, and any other set is one by itself.
             aggregator: makes the template.
@@ -204,10 +231,12 @@ class Gallery:
         Raises:
             InputError: the name cannot be used, or no sets were given (EmptySetError).
             EmbedderMismatchError: the sets are of another embedder, or another width, than the gallery or each other.
+            UnknownPersonError: nobody has that id.
             DuplicateMediaError: a file is enrolled already, here or for somebody else, or is given twice.
             GalleryError: the gallery cannot be written.
         """
-        name = clean_name(name)
+        if not isinstance(name, Uid):
+            name = clean_name(name)
         incoming = gather(sets, keep_crops=keep_crops)
         with self._database.write() as connection:
             return changes.add(connection, self.path, name, incoming, aggregator)
@@ -224,7 +253,7 @@ class Gallery:
         with self._database.write() as connection:
             return changes.refresh(connection, self.path, aggregator)
 
-    def rename(self, name: str, new_name: str) -> Person:
+    def rename(self, name: str | Uid, new_name: str) -> Person:
         """Give a person another name; the old one is removed for good, as by :meth:`forget`.
 
         Raises:
@@ -237,7 +266,7 @@ class Gallery:
         self._database.purge()
         return renamed
 
-    def remove_media(self, name: str, media: str, *, aggregator: Aggregator) -> Person:
+    def remove_media(self, name: str | Uid, media: str, *, aggregator: Aggregator) -> Person:
         """Remove media of a person for good, as by :meth:`forget`, and aggregate anew over the rest.
 
         Args:
@@ -254,7 +283,7 @@ class Gallery:
         self._database.purge()
         return left
 
-    def forget(self, name: str) -> Person:
+    def forget(self, name: str | Uid) -> Person:
         """Remove everything held of a person, for good: no byte of it stays in the file or beside it.
 
         The file is rewritten for that, which takes seconds when it is large. Copies and backups are out of reach.
@@ -267,6 +296,13 @@ class Gallery:
         """
         with self._database.write() as connection:
             gone = changes.forget(connection, self.path, name)
+        self._database.purge()
+        return gone
+
+    def forget_all(self) -> list[Person]:
+        """Remove everybody for good, as by :meth:`forget`; who they were."""
+        with self._database.write() as connection:
+            gone = changes.forget_all(connection, self.path)
         self._database.purge()
         return gone
 
@@ -292,6 +328,9 @@ class Gallery:
             raise InputError("templates is a sequence of Template, but got one Template; put it into a list")
         if not templates:
             return []
+        if self._server is not None:
+            found_there = self._server.search(templates, k, aggregator)
+            return [tuple(_candidate(name, score) for name, score in found) for found in found_there]
         cache = self._cache
         with cache.lock:
             with self._database.read() as connection:

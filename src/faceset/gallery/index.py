@@ -20,6 +20,8 @@ _SCORES_AT_ONCE = 1 << 24
 """Scores held at one time: 64 MiB of float32."""
 _RUN = 256
 """Scores of which only the largest is looked at first."""
+_FEW = 4
+"""Probes up to which each is multiplied by itself."""
 _RESCORED_AT_ONCE = 1 << 16
 
 
@@ -77,7 +79,7 @@ class ExactIndex:
         step = max(1, _SCORES_AT_ONCE // G)
         for start in range(0, len(queries), step):
             block = queries[start : start + step]
-            rough = block @ self._vectors.T  # (step, G)
+            rough = _products(block, self._vectors)  # (step, G)
             # A float32 sum of D products is off by at most D eps |a||b|; two sums are compared.
             lengths = np.linalg.norm(block.astype(np.float64), axis=1)
             margin = 2 * D * float(np.finfo(np.float32).eps) * lengths * self._longest
@@ -98,6 +100,21 @@ class ExactIndex:
             for i in range(0, len(near), _RESCORED_AT_ONCE)
         ]
         return np.concatenate(parts)
+
+
+def _products(queries: Floats, vectors: Floats) -> Floats:
+    """Inner products (Q, G) in float32.
+
+    A product of matrices copies the vectors into another order as it goes, which pays for many probes only. A product
+    with one probe reads them once, as fast as memory gives them.
+    """
+    if len(queries) > _FEW:
+        products: Floats = queries @ vectors.T
+        return products
+    rough: Floats = np.empty((len(queries), len(vectors)), dtype=np.float32)
+    for query, row in zip(queries, rough, strict=True):
+        np.dot(vectors, query, out=row)
+    return rough
 
 
 def _kth_bound(rough: npt.NDArray[Any], k: int) -> npt.NDArray[np.float64]:

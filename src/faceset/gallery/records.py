@@ -8,13 +8,20 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
+class Uid:
+    """Stands for a person wherever a name is taken: an opaque id, which outlives a rename and is never used again."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class MediaEntry:
     """One medium a person was enrolled from.
 
     Attributes:
         name: name of the medium.
         digest: sha256 of its bytes; empty for a live stream.
-        kind: ``still``, ``video``, ``stream`` or ``array``.
+        kind: ``still``, ``video``, ``stream``, ``array`` or ``template`` (a vector that was made elsewhere).
         faces: number of the person's faces held from it.
         added: when it was enrolled, UTC.
         uid: opaque id, unique in the gallery.
@@ -37,6 +44,48 @@ class MediaEntry:
             "faces": self.faces,
             "added": self.added.isoformat(timespec="seconds"),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class PersonSummary:
+    """One enrolled person without the list of their media; attributes as those of :class:`Person`.
+
+    Attributes:
+        media_count: number of media.
+    """
+
+    name: str
+    faces: int
+    media_count: int
+    consistency: float | None
+    created: datetime
+    updated: datetime
+    uid: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "id": self.uid,
+            "name": self.name,
+            "faces": self.faces,
+            "media_count": self.media_count,
+            "consistency": None if self.consistency is None else round(self.consistency, 6),
+            "created": self.created.isoformat(timespec="seconds"),
+            "updated": self.updated.isoformat(timespec="seconds"),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PeoplePage:
+    """Some of the people of a gallery, by name.
+
+    Attributes:
+        total: how many people the page is cut from.
+        people: those on it.
+    """
+
+    total: int
+    people: tuple[PersonSummary, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from faceset.errors import DuplicateMediaError, EmbedderMismatchError, GalleryError, UnknownPersonError
 from faceset.gallery.failures import damaged
 from faceset.gallery.names import near_names
+from faceset.gallery.place import Place
 
 
-def unknown_person(path: Path, name: str, known: Sequence[str]) -> UnknownPersonError:
+def unknown_person(path: Place, name: str, known: Sequence[str]) -> UnknownPersonError:
     """Nobody has this name; near names are suggested."""
     near = near_names(name, known)
     if near:
@@ -23,12 +23,17 @@ def unknown_person(path: Path, name: str, known: Sequence[str]) -> UnknownPerson
     return UnknownPersonError(f"{path}: nobody named {name!r} is enrolled; {hint}")
 
 
-def nothing_held(path: Path, name: str) -> GalleryError:
+def unknown_id(path: Place, uid: str) -> UnknownPersonError:
+    """Nobody has this id."""
+    return UnknownPersonError(f"{path}: nobody has the id {uid!r}; they may have been forgotten")
+
+
+def nothing_held(path: Place, name: str) -> GalleryError:
     """The person exists, but nothing was enrolled for them."""
     return GalleryError(f"{path}: nothing is held of {name!r} yet; enrol media for them first")
 
 
-def duplicate_medium(path: Path, name: str, media: str, owner: str, owners_media: str) -> DuplicateMediaError:
+def duplicate_medium(path: Place, name: str, media: str, owner: str, owners_media: str) -> DuplicateMediaError:
     """The file ``media`` meant for ``name`` is held by ``owner`` under the name ``owners_media``."""
     known_as = "" if media == owners_media else f" (as {owners_media!r})"
     if owner == name:
@@ -41,7 +46,7 @@ def duplicate_medium(path: Path, name: str, media: str, owner: str, owners_media
     return DuplicateMediaError(f"{path}: {reason}; nothing was changed")
 
 
-def check_embedder(path: Path, bound: tuple[str | None, int | None], given: tuple[str, int], what: str) -> None:
+def check_embedder(path: Place, bound: tuple[str | None, int | None], given: tuple[str, int], what: str) -> None:
     """Refuse vectors of another embedder id, or another width, than those the gallery is bound to."""
     if bound[0] is None or bound == given:
         return
@@ -58,7 +63,7 @@ def check_embedder(path: Path, bound: tuple[str | None, int | None], given: tupl
 
 
 @contextmanager
-def sound(path: Path) -> Iterator[None]:
+def sound(path: Place) -> Iterator[None]:
     """What was stored is valid; where it does not read back so, the file is damaged."""
     try:
         yield

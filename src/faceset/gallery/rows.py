@@ -7,7 +7,8 @@ a template does neither.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from faceset.gallery import sealing
 from faceset.gallery.schema import face, medium
 from faceset.types import LANDMARK_SCHEMES, Face, FaceSet, Floats
 
@@ -25,14 +27,22 @@ _ORDER = ("digest", "name", "kind", "track", "shot", "frame", "time", "x0", "y0"
 
 
 def read_faces(connection: Connection, person_id: int, *, crops: bool = False) -> list[FaceRow]:
-    """Every face held of one person with its medium, in canonical order."""
+    """Every face held of one person with its medium, in canonical order, decrypted where it is encrypted.
+
+    Raises:
+        GalleryError: a value does not decrypt.
+    """
     columns = [c for c in face.c if crops or c is not face.c.crop]
     query = (
         sa.select(*columns, medium.c.digest, medium.c.name, medium.c.kind, medium.c.uid)
         .join_from(face, medium)
         .where(medium.c.person_id == person_id)
     )
-    return sorted(connection.execute(query), key=_key)
+    found: Iterable[FaceRow] = connection.execute(query)
+    seal = sealing.of(connection)
+    if not seal.plain:
+        found = (SimpleNamespace(**seal.open_face(row._mapping, row.uid)) for row in found)
+    return sorted(found, key=_key)
 
 
 def _key(row: FaceRow) -> tuple[Any, ...]:

@@ -15,6 +15,8 @@ from sqlalchemy import (
     Text,
 )
 
+from faceset.gallery.pg_vector import PgVector
+
 APPLICATION_ID = 0x46534554
 """``FSET``: bytes 68-71 of the file say that it is a gallery."""
 SCHEMA_VERSION = 2
@@ -58,7 +60,8 @@ template = Table(
     Column("generation", Integer, nullable=False, index=True),
     Column("aggregator", Text, nullable=False),
     Column("consistency", Float, nullable=False),
-    Column("vector", LargeBinary, nullable=False),  # D x float32, little-endian, unit length
+    # D x float32, little-endian, unit length
+    Column("vector", LargeBinary().with_variant(PgVector(), "postgresql"), nullable=False),
     Column("weights", LargeBinary, nullable=False),  # N x float32, little-endian, canonical order of faces
 )
 

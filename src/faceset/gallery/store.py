@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
-from faceset.gallery import rows
+from faceset.gallery import pg_index, rows, sealing
 from faceset.gallery.database import now
 from faceset.gallery.incoming import Incoming
 from faceset.gallery.names import new_uid
-from faceset.gallery.records import MediaEntry, Person
+from faceset.gallery.records import MediaEntry, PeoplePage, Person, PersonSummary, Uid
 from faceset.gallery.schema import face, medium, meta, person, template
 from faceset.types import Floats
 
@@ -33,6 +33,8 @@ def binding(connection: Connection) -> Binding:
 def bind(connection: Connection, model_id: str | None, width: int | None) -> None:
     """Bind the gallery to an embedder, or with None free it."""
     connection.execute(sa.update(meta).values(model_id=model_id, width=width))
+    if width is not None and connection.dialect.name == "postgresql":
+        pg_index.set_width(connection, width)
 
 
 def holder(connection: Connection, digest: str) -> tuple[str, str] | None:
@@ -48,16 +50,27 @@ def name_of(connection: Connection, uid: str) -> str | None:
     return found
 
 
-def person_id(connection: Connection, name: str) -> int | None:
-    """Number of a person; None when nobody has that name."""
-    found: int | None = connection.execute(sa.select(person.c.id).where(person.c.name == name)).scalar_one_or_none()
+def uids(connection: Connection, names: Iterable[str]) -> dict[str, str]:
+    """Opaque id of everybody who has one of these names."""
+    query = sa.select(person.c.name, person.c.uid).where(person.c.name.in_(list(names)))
+    return {row.name: row.uid for row in connection.execute(query)}
+
+
+def person_id(connection: Connection, name: str | Uid) -> int | None:
+    """Number of a person; None when nobody has that name or id."""
+    wanted = person.c.uid == name.value if isinstance(name, Uid) else person.c.name == name
+    found: int | None = connection.execute(sa.select(person.c.id).where(wanted)).scalar_one_or_none()
     return found
 
 
 def names(connection: Connection) -> list[str]:
     """All names, upper and lower case sorted together."""
     found: Iterable[str] = connection.execute(sa.select(person.c.name)).scalars()
-    return sorted(found, key=lambda n: (n.casefold(), n))
+    return sorted(found, key=_by_name)
+
+
+def _by_name(name: str) -> tuple[str, str]:
+    return name.casefold(), name
 
 
 def count(connection: Connection) -> int:
@@ -80,7 +93,9 @@ def create_person(connection: Connection, name: str) -> int:
 
 def insert_media(connection: Connection, owner: int, incoming: Incoming) -> None:
     """Write media and their faces."""
+    seal = sealing.of(connection)
     for one in incoming.media:
+        uid = new_uid()
         result = connection.execute(
             sa.insert(medium).values(
                 person_id=owner,
@@ -89,17 +104,19 @@ def insert_media(connection: Connection, owner: int, incoming: Incoming) -> None
                 kind=one.kind,
                 faces=len(one.faces),
                 added=now(),
-                uid=new_uid(),
+                uid=uid,
             )
         )
         (number,) = result.inserted_primary_key or (0,)
-        connection.execute(sa.insert(face), [{**values, "medium_id": number} for values in one.faces])
+        sealed = [{**seal.seal_face(values, uid), "medium_id": number} for values in one.faces]
+        connection.execute(sa.insert(face), sealed)
 
 
 def put_template(
     connection: Connection, owner: int, *, aggregator: str, vector: Floats, weights: Floats, consistency: float
 ) -> None:
     """Replace the template of a person, and note that the person changed now."""
+    uid = connection.execute(sa.select(person.c.uid).where(person.c.id == owner)).scalar_one()
     connection.execute(sa.delete(template).where(template.c.person_id == owner))
     connection.execute(
         sa.insert(template).values(
@@ -107,10 +124,34 @@ def put_template(
             generation=sa.select(meta.c.generation).scalar_subquery(),
             aggregator=aggregator,
             consistency=consistency,
-            vector=rows.blob(vector),
+            vector=sealing.of(connection).seal_vector(rows.blob(vector), uid, aggregator),
             weights=rows.blob(weights),
         )
     )
+
+
+class StoredTemplate(NamedTuple):
+    """A template as it is stored, its vector and weights as bytes."""
+
+    aggregator: str
+    consistency: float
+    vector: bytes
+    weights: bytes
+
+
+def read_template(connection: Connection, owner: int) -> StoredTemplate | None:
+    """The template of a person; None when nothing is held of them.
+
+    Raises:
+        GalleryError: its vector does not decrypt.
+    """
+    columns = (template.c.aggregator, template.c.consistency, template.c.vector, template.c.weights)
+    query = sa.select(person.c.uid, *columns).join_from(template, person).where(person.c.id == owner)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    vector = sealing.of(connection).open_vector(row.vector, row.uid, row.aggregator)
+    return StoredTemplate(row.aggregator, row.consistency, vector, row.weights)
 
 
 def touch(connection: Connection, owner: int) -> None:
@@ -137,10 +178,9 @@ def read_people(connection: Connection, only: int | None = None) -> Iterator[Per
     held: dict[int, list[Row[Any]]] = {}
     for row in connection.execute(media_query):
         held.setdefault(row.person_id, []).append(row)
-    for row in sorted(connection.execute(people_query), key=lambda r: (r.name.casefold(), r.name)):
+    for row in sorted(connection.execute(people_query), key=lambda r: _by_name(r.name)):
         media = held.get(row.id, [])
-        if (row.consistency is None) != (not media):
-            raise ValueError("a person with media and no template, or the other way round")
+        _check_template(row.consistency, len(media))
         yield Person(
             name=row.name,
             faces=sum(m.faces for m in media),
@@ -152,6 +192,36 @@ def read_people(connection: Connection, only: int | None = None) -> Iterator[Per
             updated=datetime.fromisoformat(row.updated),
             uid=row.uid,
         )
+
+
+def read_page(connection: Connection, limit: int, offset: int, part: str) -> PeoplePage:
+    """At most ``limit`` people by name, after ``offset`` others, of those whose name holds ``part`` in any case.
+
+    Raises:
+        ValueError: a row cannot be right.
+    """
+    # No database folds the case of all of Unicode: names are sorted here, and only what is shown is read in full.
+    part = part.casefold()
+    named = connection.execute(sa.select(person.c.name, person.c.id)).tuples()
+    found = sorted((name.casefold(), name, number) for name, number in named if part in name.casefold())
+    numbers = [number for _, _, number in found[offset : offset + limit]]
+    counts = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(medium.c.faces), 0), medium.c.person_id)
+    counted = connection.execute(counts.where(medium.c.person_id.in_(numbers)).group_by(medium.c.person_id))
+    held = {number: (media, int(faces)) for media, faces, number in counted}
+    query = sa.select(person, template.c.consistency).join_from(person, template, isouter=True)
+    rows_ = {row.id: row for row in connection.execute(query.where(person.c.id.in_(numbers)))}
+    people = []
+    for number in numbers:
+        row, (media, faces) = rows_[number], held.get(number, (0, 0))
+        _check_template(row.consistency, media)
+        created, updated = datetime.fromisoformat(row.created), datetime.fromisoformat(row.updated)
+        people.append(PersonSummary(row.name, faces, media, row.consistency, created, updated, row.uid))
+    return PeoplePage(len(found), tuple(people))
+
+
+def _check_template(consistency: float | None, media: int) -> None:
+    if (consistency is None) != (not media):
+        raise ValueError("a person with media and no template, or the other way round")
 
 
 def of_other_aggregators(connection: Connection, aggregator: str) -> list[int]:

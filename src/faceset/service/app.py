@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp
 
 from faceset import __version__
@@ -24,10 +25,11 @@ from faceset.service.gate import Gate
 from faceset.service.jobs import Jobs
 from faceset.service.keys import KeyStore
 from faceset.service.meters import Meters
-from faceset.service.problems import Problem, problem_of
+from faceset.service.problems import Problem, problem_of, refused
 from faceset.service.recognising import Recognising
 
 DEFAULT_GALLERY = "default"
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ def create_app(config: ServiceConfig) -> FastAPI:
         openapi_url="/v1/openapi.json",
         docs_url=None,  # both pages would load scripts from elsewhere
         redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
         lifespan=lifespan,
     )
     from faceset.service import page, routes
@@ -79,7 +82,6 @@ def create_app(config: ServiceConfig) -> FastAPI:
     app.add_exception_handler(FacesetError, _answer)
     app.add_exception_handler(HTTPException, _answer)
     app.add_exception_handler(RequestValidationError, _answer)
-    app.add_exception_handler(Exception, _answer)
     # The last one added is met first.
     app.add_middleware(Bodies, config=config, meters=meters)
     app.add_middleware(Gate, config=config, keys=keys, meters=meters)
@@ -107,17 +109,39 @@ async def _running(config: ServiceConfig, keys: KeyStore, meters: Meters) -> Asy
 
 
 async def _answer(request: Request, error: Exception) -> Response:
-    """Every error as a problem document; a fault of ours says nothing of what is inside."""
+    """Every error that somebody else is to blame for, as a problem document."""
+    problem = _problem(request, error)
+    refused(request.scope, problem)
+    return problem.response()
+
+
+def _problem(request: Request, error: Exception) -> Problem:
     if isinstance(error, Problem):
-        return error.response()
+        return error
     if isinstance(error, FacesetError):
-        return problem_of(error).response()
+        return problem_of(error, request.app.state.service.config.data)
     if isinstance(error, RequestValidationError):
-        wrong = [_said(one) for one in error.errors()]
-        return Problem(422, "; ".join(wrong), kind="invalid-request").response()
+        return Problem(422, "; ".join(map(_said, error.errors()[:20])), kind="invalid-request")
     if isinstance(error, HTTPException):
-        return Problem(error.status_code, str(error.detail), headers=dict(error.headers or {})).response()
-    return Problem(500, "this is a fault of the service; its log says more", kind="fault").response()
+        return _routing(request, error)
+    raise error
+
+
+def _routing(request: Request, error: HTTPException) -> Problem:
+    """What no call is there for."""
+    path = request.url.path[:100]
+    if error.status_code == 404:
+        return Problem(404, f"there is nothing at {path!r}; /v1/openapi.json lists all calls", kind="unknown-path")
+    if error.status_code == 405:
+        allow = ", ".join(method for method in _METHODS if _is_there(request, method))
+        detail = f"{request.method} is not possible at {path!r}; possible: {allow}"
+        return Problem(405, detail, kind="wrong-method", headers={"allow": allow})
+    return Problem(error.status_code, str(error.detail), kind="invalid-request", headers=dict(error.headers or {}))
+
+
+def _is_there(request: Request, method: str) -> bool:
+    scope = {"type": "http", "method": method, "path": request.scope["path"], "root_path": "", "headers": []}
+    return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
 
 
 def _said(error: dict[str, Any]) -> str:

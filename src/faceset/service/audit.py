@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 ACTIONS = frozenset(
-    {"create", "enrol", "identify", "verify", "rename", "remove-media", "forget", "put-template", "read"}
+    {
+        *("create", "enrol", "identify", "verify", "rename", "remove-media", "forget", "put-template", "read"),
+        *("create-gallery", "delete-gallery"),
+    }
 )
 
 

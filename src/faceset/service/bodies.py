@@ -10,11 +10,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from faceset.service.config import ServiceConfig
 from faceset.service.meters import Meters
-from faceset.service.problems import Problem
+from faceset.service.problems import Problem, refused
 
 _READING_AT_ONCE = 32
 """Bodies that may arrive at the same time: each may take disk space up to the limit."""
 _SMALL = 1 << 16
+_LONGEST_JSON = 8 << 20
+"""Longest body that is no form: it is read into memory."""
 
 
 class Bodies:
@@ -29,13 +31,6 @@ class Bodies:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
             await self._app(scope, receive, send)
             return
-        started = False
-
-        async def sending(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
-
         large = True
         try:
             large = self._announced(scope) > _SMALL
@@ -48,17 +43,13 @@ class Bodies:
                 )
             self._arriving += large
             try:
-                await self._app(scope, self._limited(receive), sending)
+                await self._app(scope, self._limited(receive, self._limit(scope)), send)
             finally:
                 self._arriving -= large
         except Problem as problem:
             self._meters.rejected.labels(problem.kind).inc()
-            if started:
-                raise
-            # What still comes is not read: the connection cannot be used again.
-            answer = problem.response()
-            answer.headers["connection"] = "close"
-            await answer(scope, receive, send)
+            refused(scope, problem)
+            await problem.response()(scope, receive, send)
 
     def _announced(self, scope: Scope) -> int:
         """Length by the header, checked before anything is read; what cannot be known counts as large."""
@@ -67,11 +58,17 @@ class Bodies:
             return _SMALL + 1
         if not text.isascii() or not text.isdigit():
             raise Problem(400, f"Content-Length is {text[:50]!r}, no number of bytes", kind="bad-length")
-        if int(text) > self._config.max_upload:
-            raise self._too_large(int(text))
+        limit = self._limit(scope)
+        if int(text) > limit:
+            raise _too_large(int(text), limit)
         return int(text)
 
-    def _limited(self, receive: Receive) -> Receive:
+    def _limit(self, scope: Scope) -> int:
+        kind = Headers(scope=scope).get("content-type", "").strip().lower()
+        most = self._config.max_upload
+        return most if kind.startswith("multipart/") else min(most, _LONGEST_JSON)
+
+    def _limited(self, receive: Receive, limit: int) -> Receive:
         total, began = 0, time.monotonic()
         complete = False
 
@@ -83,6 +80,7 @@ class Bodies:
             try:
                 message = await asyncio.wait_for(receive(), min(self._config.stall_seconds, max(left, 0.001)))
             except TimeoutError:
+                self._meters.rejected.labels("too-slow").inc()
                 raise Problem(
                     408,
                     f"the request did not arrive: {total} bytes came, then nothing for "
@@ -93,18 +91,19 @@ class Bodies:
             if message["type"] == "http.request":
                 total += len(message.get("body", b""))
                 complete = not message.get("more_body", False)
-                if total > self._config.max_upload:
-                    raise self._too_large(total)
+                if total > limit:
+                    self._meters.rejected.labels("too-large").inc()
+                    raise _too_large(total, limit)
             return message
 
         return receiving
 
-    def _too_large(self, size: int) -> Problem:
-        limit = self._config.max_upload
-        return Problem(
-            413,
-            f"the request has {size} bytes or more, but at most {limit} are taken; send fewer or smaller files, or "
-            "start the service with a larger --max-upload",
-            kind="too-large",
-            limit=limit,
-        )
+
+def _too_large(size: int, limit: int) -> Problem:
+    return Problem(
+        413,
+        f"the request has {size} bytes or more, but at most {limit} are taken; send fewer or smaller files, or start "
+        "the service with a larger --max-upload",
+        kind="too-large",
+        limit=limit,
+    )

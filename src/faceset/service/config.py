@@ -23,7 +23,9 @@ class ServiceConfig:
         stall_seconds: longest pause within it; also the longest time the head of a request may take.
         at_once_seconds: longest video that is answered in the request itself; longer ones are jobs.
         max_seconds: longest video that is taken at all.
-        work_seconds: longest time the recogniser may spend on one medium of a request; jobs get ten times that.
+        work_seconds: longest time one answer of the worker process may take, for anybody, and the longest time all
+            answers about one medium of a request may take together. A job is bounded by ``max_seconds``, and can be
+            cancelled.
         connections: most open connections.
         detector, embedder, aggregator, fps, threshold, far, fpir, calibration: see :class:`faceset.Recognizer`.
         keep_crops: store the faces' crops in galleries too.
@@ -55,6 +57,7 @@ class ServiceConfig:
     keep_crops: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "data", Path(self.data).absolute())
         for name in ("queue", "max_upload", "max_files", "connections"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, but got {getattr(self, name)}")

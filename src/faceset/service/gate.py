@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ipaddress
+import logging
 import time
 from urllib.parse import urlsplit
 
@@ -10,14 +13,18 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from faceset.errors import InputError
 from faceset.service.config import ServiceConfig
-from faceset.service.keys import KeyStore
+from faceset.service.keys import Key, KeyStore
 from faceset.service.meters import Meters
-from faceset.service.problems import Problem
+from faceset.service.problems import Problem, refused
+
+log = logging.getLogger("faceset.service")
 
 OPEN = frozenset({"/v1/health"})
 """Paths that need no key: whether the service is alive is no secret."""
 _PAGE = ("/", "/page/")
+_LINGER_SECONDS = 2.0
 
 SECURITY_HEADERS = {
     "content-security-policy": (
@@ -49,26 +56,49 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = time.monotonic(), 500
+        began, status, started = time.monotonic(), 500, False
+        arriving = _has_body(scope)
+
+        async def receiving() -> Message:
+            nonlocal arriving
+            message = await receive()
+            if message["type"] == "http.request" and not message.get("more_body", False):
+                arriving = False
+            return message
 
         async def sending(message: Message) -> None:
-            nonlocal status
+            nonlocal status, started
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, started = message["status"], True
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
                 if scope["path"].startswith("/v1/"):
                     headers.setdefault("cache-control", "no-store")
+                if arriving:  # nobody will read the rest, and nobody would time it
+                    headers["connection"] = "close"
+            elif arriving and not message.get("more_body", False):
+                # A connection that is closed while the client still sends loses the answer on its way.
+                await send({**message, "more_body": True})
+                await _linger(receiving)
+                message = {"type": "http.response.body"}
             await send(message)
 
         try:
             self._check(scope)
         except Problem as problem:
             self._meters.rejected.labels(problem.kind).inc()
+            refused(scope, problem)
             await problem.response()(scope, receive, sending)
         else:
-            await self._app(scope, receive, sending)
+            try:
+                await self._app(scope, receiving, sending)
+            except Exception:
+                log.exception("a fault of the service")
+                if started:
+                    raise
+                fault = Problem(500, "this is a fault of the service; its log says more", kind="fault")
+                await fault.response()(scope, receive, sending)
         finally:
             route = getattr(scope.get("route"), "path", "other")
             self._meters.requests.labels(scope["method"], route, str(status)).inc()
@@ -76,7 +106,7 @@ class Gate:
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
-        keys = self._keys.valid()
+        keys = self._valid()
         needed = bool(keys) or not self._config.local
         host = headers.get("host", "")
         if not needed and not _is_local(host):
@@ -110,11 +140,33 @@ class Gate:
             )
         scope["state"]["key"] = key.id
 
+    def _valid(self) -> tuple[Key, ...]:
+        try:
+            return self._keys.valid()
+        except InputError as error:
+            log.error("%s", error)
+            raise Problem(
+                503, "the keys cannot be read, so nobody is let in; the log says more", kind="keys-unreadable"
+            ) from error
+
 
 def key_of(request: Request) -> str | None:
     """Id of the API key a request came with; None where none was needed."""
     found: str | None = request.scope.get("state", {}).get("key")
     return found
+
+
+async def _linger(receive: Receive) -> None:
+    """Pass over what a client still sends, for a moment."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER_SECONDS):
+            while (message := await receive())["type"] == "http.request" and message.get("more_body", False):
+                pass
+
+
+def _has_body(scope: Scope) -> bool:
+    headers = Headers(scope=scope)
+    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
 
 def _is_local(host: str) -> bool:

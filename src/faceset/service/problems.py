@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import re
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.types import Scope
 
 from faceset import errors
+from faceset.media.names import readable
+
+log = logging.getLogger("faceset.service")
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -64,15 +72,40 @@ class Problem(HTTPException):
             "type": self.kind if self.kind == "about:blank" else f"urn:faceset:problem:{self.kind}",
             "title": HTTPStatus(self.status_code).phrase,
             "status": self.status_code,
-            "detail": self.detail,
+            "detail": readable(self.detail),
             **self.more,
         }
         return JSONResponse(body, self.status_code, self.headers, MEDIA_TYPE)
 
 
-def problem_of(error: errors.FacesetError) -> Problem:
-    """The problem that one of the library's errors is."""
+def problem_of(error: errors.FacesetError, data: Path | None = None) -> Problem:
+    """The problem that one of the library's errors is; ``data``: folder whose path its text must not tell."""
     status = next(status for kind, status in _STATUS if isinstance(error, kind))
     name = type(error).__name__.removesuffix("Error")
     words = "".join(f"-{c.lower()}" if c.isupper() else c for c in name).lstrip("-")
-    return Problem(status, str(error), kind=words)
+    return Problem(status, str(error) if data is None else without_paths(str(error), data), kind=words)
+
+
+def without_paths(text: str, data: Path) -> str:
+    """``text`` with galleries by their names, and without the path of the service's folder.
+
+    >>> without_paths("/srv/f/galleries/staff.db: nobody named 'Grace' is enrolled", Path("/srv/f"))
+    "gallery staff: nobody named 'Grace' is enrolled"
+    """
+    galleries = re.escape(str(data / "galleries"))
+    text = re.sub(rf"{galleries}[/\\]([a-z0-9_-]+)\.db", r"gallery \1", text)
+    text = text.replace("the gallery gallery ", "the gallery ")
+    return text.replace(f"{data}{os.sep}", "") if data.parts else text
+
+
+def refused(scope: Scope, problem: Problem) -> None:
+    """Log a request that was turned away: what it was and why, but nothing that it said."""
+    client = scope.get("client")
+    log.warning(
+        "%s %s from %s: %d %s",
+        scope.get("method"),
+        getattr(scope.get("route"), "path", "(no call)"),
+        client[0] if client else "somewhere",
+        problem.status_code,
+        problem.kind,
+    )

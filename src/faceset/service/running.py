@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from faceset.errors import InputError, MissingExtraError
 from faceset.service.config import ServiceConfig
+
+if TYPE_CHECKING:
+    import uvicorn
 
 
 def run(config: ServiceConfig, *, announce: Callable[[str], None]) -> None:
@@ -15,6 +20,28 @@ def run(config: ServiceConfig, *, announce: Callable[[str], None]) -> None:
     Raises:
         MissingExtraError: the extra ``service`` is not installed.
         InputError: the address cannot be listened on, or would be open to strangers.
+    """
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    server = make_server(config)
+    listening = listen(config)
+    started = server.startup
+
+    async def startup(sockets: list[socket.socket] | None = None) -> None:
+        await started(sockets=sockets)
+        if server.started:
+            announce(url_of(config, listening))
+
+    server.startup = startup  # type: ignore[method-assign]
+    server.run(sockets=[listening])
+    if not server.started:
+        raise InputError("the service could not start; the lines above say why")
+
+
+def make_server(config: ServiceConfig) -> uvicorn.Server:
+    """The server with our limits; ``run(sockets=[...])`` serves.
+
+    Raises:
+        MissingExtraError, InputError: as :func:`run`.
     """
     try:
         import uvicorn
@@ -25,13 +52,9 @@ def run(config: ServiceConfig, *, announce: Callable[[str], None]) -> None:
         raise MissingExtraError(
             f"the service needs {error.name}; install the extra that brings it: pip install 'faceset[service]'"
         ) from error
-    app = create_app(config)
-    listening = _listen(config)
-    port = listening.getsockname()[1]
-    host = f"[{config.host}]" if ":" in config.host else config.host
-    server = uvicorn.Server(
+    return uvicorn.Server(
         uvicorn.Config(
-            app,
+            create_app(config),
             http=protocol_with_deadline(config.stall_seconds),
             ws="none",
             lifespan="on",
@@ -43,20 +66,20 @@ def run(config: ServiceConfig, *, announce: Callable[[str], None]) -> None:
             timeout_graceful_shutdown=10,
         )
     )
-    started = server.startup
-
-    async def startup(sockets: list[socket.socket] | None = None) -> None:
-        await started(sockets=sockets)
-        if server.started:
-            announce(f"http://{host}:{port}/")
-
-    server.startup = startup  # type: ignore[method-assign]
-    server.run(sockets=[listening])
-    if not server.started:
-        raise InputError("the service could not start; the lines above say why")
 
 
-def _listen(config: ServiceConfig) -> socket.socket:
+def url_of(config: ServiceConfig, listening: socket.socket) -> str:
+    """Where the service is found."""
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    return f"http://{host}:{listening.getsockname()[1]}/"
+
+
+def listen(config: ServiceConfig) -> socket.socket:
+    """A socket bound to the address; port 0 takes a free one.
+
+    Raises:
+        InputError: it cannot be had.
+    """
     try:
         info = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listening = socket.socket(info[0], info[1])

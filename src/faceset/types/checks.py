@@ -33,7 +33,8 @@ def finite_array(values: npt.ArrayLike, name: str, shape: Sequence[int | None]) 
     Raises:
         InputError: another shape, or NaN or infinity in it.
     """
-    array = np.array(values, dtype=np.float32)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity, which is refused below
+        array = np.array(values, dtype=np.float32)
     wanted = "(" + ", ".join("_" if s is None else str(s) for s in shape) + ")"
     if array.ndim != len(shape) or any(s is not None and s != n for s, n in zip(shape, array.shape, strict=True)):
         raise InputError(f"{name} must have shape {wanted}, but got {array.shape}")

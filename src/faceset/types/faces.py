@@ -144,7 +144,7 @@ class FaceSet:
         track: number of the track within the medium, from 0.
         shot: number of the shot (between two camera cuts) within the medium, from 0.
         digest: sha256 of the medium's bytes; empty for a live stream.
-        kind: ``still``, ``video``, ``stream`` or ``array``.
+        kind: ``still``, ``video``, ``stream``, ``array``, or ``template``: one vector that was made elsewhere.
     """
 
     faces: tuple[Face, ...]

@@ -1,0 +1,200 @@
+"""What is known of jobs, in an SQLite file that outlives the server."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from faceset.errors import InputError
+
+STATES = ("queued", "running", "done", "failed", "cancelled")
+UNFINISHED = frozenset({"queued", "running"})
+KEPT_SECONDS = 7 * 24 * 3600.0
+KEPT_JOBS = 1000
+_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+    id TEXT PRIMARY KEY, kind TEXT NOT NULL, gallery TEXT NOT NULL, key TEXT, state TEXT NOT NULL,
+    progress REAL NOT NULL, created REAL NOT NULL, started REAL, ended REAL, result TEXT, error TEXT,
+    result_removed INTEGER NOT NULL
+) STRICT
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A piece of work that is done when its turn comes.
+
+    Attributes:
+        id: opaque.
+        kind: what it does.
+        gallery: name of the gallery it works on.
+        key: id of the API key it was sent with; None where none was needed.
+        state: one of :data:`STATES`.
+        progress: share that is done, 0..1.
+        created, started, ended: seconds since 1970, None where that has not been.
+        result: what came out, when it is done.
+        error: the problem document, when it failed.
+        result_removed: the result is gone because it named a person who was forgotten.
+    """
+
+    id: str
+    kind: str
+    gallery: str
+    key: str | None
+    state: str = "queued"
+    progress: float = 0.0
+    created: float = 0.0
+    started: float | None = None
+    ended: float | None = None
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    result_removed: bool = False
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state not in UNFINISHED
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; times in ISO 8601, the key left out."""
+        values = asdict(self)
+        del values["key"]
+        values["progress"] = round(self.progress, 4)
+        for name in ("created", "started", "ended"):
+            values[name] = None if values[name] is None else _moment(values[name])
+        return values
+
+    def without(self, uid: str, name: str) -> Job:
+        """The job without anything that names the person; itself when nothing does."""
+        result, error = self.result, self.error
+        gone = self.result_removed
+        if result is not None and mentions(result, uid, name):
+            result, gone = None, True
+        if error is not None and mentions(error, uid, name):
+            error = {**error, "detail": "what was said here named a person who was forgotten since"}
+            error = {k: v for k, v in error.items() if k in ("type", "title", "status", "detail")}
+        if result is self.result and error is self.error:
+            return self
+        return replace(self, result=result, error=error, result_removed=gone)
+
+
+def mentions(value: object, uid: str, name: str) -> bool:
+    """Whether a person's id or name stands anywhere in plain values: as a whole text, or as words within one."""
+    if isinstance(value, dict):
+        return any(mentions(k, uid, name) or mentions(v, uid, name) for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return any(mentions(one, uid, name) for one in value)
+    if not isinstance(value, str) or value.startswith("data:"):
+        return False
+    if value and value in (uid, name):
+        return True
+    return any(text and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", value, re.IGNORECASE) for text in (uid, name))
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+class JobStore:
+    """The file. Shared by threads; what is deleted is overwritten.
+
+    Raises:
+        InputError: the file is no job file of this version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # its companions get the same rights
+        self._lock = threading.Lock()
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        try:
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version not in (0, _VERSION):
+                raise InputError(f"{path} is of version {version}, this program knows {_VERSION}; upgrade faceset")
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA secure_delete=ON")
+            self._db.execute(_SCHEMA)
+            self._db.execute(f"PRAGMA user_version={_VERSION}")
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise InputError(f"{path} is no file of jobs ({error}); remove it, or put back a copy") from error
+        except BaseException:
+            self._db.close()
+            raise
+
+    def put(self, job: Job) -> None:
+        """Write a job, new or changed."""
+        values = asdict(job)
+        for name in ("result", "error"):
+            if values[name] is not None:
+                values[name] = json.dumps(values[name], allow_nan=False)
+        values["result_removed"] = int(job.result_removed)
+        names = ", ".join(f":{name}" for name in values)
+        with self._lock:
+            self._db.execute(f"INSERT OR REPLACE INTO jobs VALUES ({names})", values)  # noqa: S608 - our field names
+
+    def get(self, id_: str) -> Job | None:
+        """The job of that id."""
+        found = self._select("WHERE id = ?", id_)
+        return found[0] if found else None
+
+    def all(self, gallery: str | None = None) -> list[Job]:
+        """All jobs, newest first."""
+        if gallery is None:
+            return self._select("ORDER BY created DESC, rowid DESC")
+        return self._select("WHERE gallery = ? ORDER BY created DESC, rowid DESC", gallery)
+
+    def unfinished(self) -> list[Job]:
+        """Jobs queued or running, as the file has it."""
+        return self._select("WHERE state IN ('queued', 'running') ORDER BY rowid")
+
+    def prune(self, now: float | None = None) -> None:
+        """Remove finished jobs that are old, or too many."""
+        old = (time.time() if now is None else now) - KEPT_SECONDS
+        with self._lock:
+            self._db.execute("DELETE FROM jobs WHERE ended IS NOT NULL AND ended < ?", (old,))
+            self._db.execute(
+                "DELETE FROM jobs WHERE ended IS NOT NULL AND id NOT IN "
+                "(SELECT id FROM jobs ORDER BY created DESC, rowid DESC LIMIT ?)",
+                (KEPT_JOBS,),
+            )
+
+    def forget(self, uid: str, name: str) -> list[Job]:
+        """Take away what names the person, and its bytes with it; the jobs that changed."""
+        changed = [new for job in self.all() if (new := job.without(uid, name)) is not job]
+        for job in changed:
+            self.put(job)
+        with self._lock:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return changed
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
+
+    def _select(self, rest: str, *values: str) -> list[Job]:
+        names = ", ".join(Job.__slots__)
+        with self._lock:
+            rows = self._db.execute(f"SELECT {names} FROM jobs {rest}", values).fetchall()  # noqa: S608
+        return [_job(row) for row in rows]
+
+
+def _job(row: Iterable[Any]) -> Job:
+    values = dict(zip(Job.__slots__, row, strict=True))
+    for name in ("result", "error"):
+        if values[name] is not None:
+            values[name] = json.loads(values[name])
+    values["result_removed"] = bool(values["result_removed"])
+    return Job(**values)
