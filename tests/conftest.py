@@ -37,3 +37,9 @@ def _shared_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Converted models go to one temporary cache, so that tests neither use nor fill the user's own."""
     if "FACESET_CACHE" not in os.environ:
         os.environ["FACESET_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_calibrations_of_ones_own(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Thresholds come from what ships, not from what the developer has calibrated."""
+    os.environ["FACESET_CALIBRATIONS"] = str(tmp_path_factory.mktemp("calibrations"))

@@ -99,6 +99,9 @@ def test_extract_says_what_it_found(folder: Path) -> None:
         "degraded": 36,
         "without_face": ["Ann/dark.png"],
         "failed": [],
+        "fallback": [],
+        "fallback_rule": "",
+        "missing": [],
     }
     found = features.read(folder / "f.parquet")
     assert found.kind.names == ("clean", "jpeg", "noise")
@@ -109,7 +112,16 @@ def test_extract_says_what_it_found(folder: Path) -> None:
         f"nothing to do: {folder / 'f.parquet'} holds all 13 media\nfiles without a face: 1; --json lists them\n"
     )
     assert list(csv.DictReader(io.StringIO(again.stdout))) == [
-        {"people": "6", "media": "13", "faces": "12", "degraded": "36", "without_face": "1", "failed": "0"}
+        {
+            "people": "6",
+            "media": "13",
+            "faces": "12",
+            "degraded": "36",
+            "fallback": "0",
+            "without_face": "1",
+            "failed": "0",
+            "missing": "0",
+        }
     ]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from faceset import __version__
-from faceset.cli import answers, demo, features, models, people, training
+from faceset.cli import answers, calibrate, demo, evaluate, features, models, people, training
 
 app = typer.Typer(
     name="faceset",
@@ -22,6 +22,8 @@ answers.register(app)
 people.register(app)
 features.register(app)
 training.register(app)
+evaluate.register(app)
+calibrate.register(app)
 app.add_typer(models.app, name="models")
 
 
