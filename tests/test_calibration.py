@@ -301,6 +301,16 @@ def test_the_lowest_of_the_larger_counts_and_none_lies_below_smaller_sets() -> N
     assert done[2, 2] == (pytest.approx([0.62, 0.75]), (rules.TAIL, rules.TAIL))  # as the pair (1, 2)
 
 
+def test_where_nobody_resolves_a_far_the_own_slope_goes_on() -> None:
+    one = rules.Raw(np.array([0.50, 0.58, 0.59]), (True, True, False), 0.3, 0.2)
+    values, used = rules.fill({(0, 0): one}, (0.1, 0.01, 0.0001))[0, 0]
+    # .08 for one power of ten, so .16 for the next two
+    np.testing.assert_allclose(values, [0.50, 0.58, 0.74])
+    assert used == (rules.MEASURED, rules.MEASURED, rules.SLOPE)
+    alone = rules.Raw(np.array([0.50, 0.58, 0.59]), (True, False, False), 0.3, 0.1)
+    assert rules.fill({(0, 0): alone}, (0.1, 0.01, 0.0001))[0, 0][1][2] == rules.TAIL
+
+
 def test_growth_by_hand() -> None:
     one, two = (rules.Raw(np.array([v]), (True,)) for v in (0.5, 0.6))
     nothing = rules.Raw(None, (False,))

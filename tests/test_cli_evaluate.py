@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
@@ -12,27 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command import here
 from portraits import write
 
 from faceset import features
 from faceset.feature_table import FeatureRow, table_of
 
 PEOPLE = [f"P{i:02d}" for i in range(12)]
-
-
-def here(*words: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run the command in this process."""
-    from faceset.cli import main
-
-    out, err = io.StringIO(), io.StringIO()
-    before, sys.argv = sys.argv, ["faceset", *map(str, words)]
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as stopped:
-            main()
-    finally:
-        sys.argv = before
-    assert (stopped.value.code or 0) == code, err.getvalue()
-    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
 
 def rows_of(pictures: int, noise: float = 0.6) -> list[FeatureRow]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command import here
 from portraits import collins, hopper, varied, write
 
 from faceset import features
@@ -36,21 +36,6 @@ def run(*words: object, code: int = 0) -> subprocess.CompletedProcess[str]:
     assert done.returncode == code, done.stderr + done.stdout
     assert "Traceback" not in done.stderr
     return done
-
-
-def here(*words: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    """The same without a new process, which would load torch once more."""
-    from faceset.cli import main
-
-    out, err = io.StringIO(), io.StringIO()
-    before, sys.argv = sys.argv, ["faceset", *map(str, words)]
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as stopped:
-            main()
-    finally:
-        sys.argv = before
-    assert (stopped.value.code or 0) == code, err.getvalue()
-    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="module")

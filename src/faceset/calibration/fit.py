@@ -192,8 +192,10 @@ def _searches(
             resolved[g, f] = metrics.resolved(openset.searches(P, n), target)
             if not resolved[g, f]:
                 far = -math.expm1(math.log1p(-target) / n)  # 1 - (1 - FPIR)^(1/N)
-                tail = unresolved.normal_tail(float(others.mean()), float(others.std()), far)
-                values[g, f] = max(values[g, f], tail)
+                strict = unresolved.normal_tail(float(others.mean()), float(others.std()), far)
+                if f and g and resolved[g, f - 1]:  # steps from one FPIR to the next get no larger in larger galleries
+                    strict = values[g, f - 1] + values[g - 1, f] - values[g - 1, f - 1]
+                values[g, f] = max(values[g, f], strict)
     values = np.minimum(np.maximum.accumulate(np.maximum.accumulate(values, axis=0), axis=1), 1.0)
     return tuple(
         FpirPoint(n, target, _up(values[g, f]), min(_up(ends[g, f, 0]), _up(values[g, f])),

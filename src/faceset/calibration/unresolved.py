@@ -6,6 +6,8 @@ Each rule gives a threshold that is at least the one the scores themselves gave.
 * :data:`LARGER`: the lowest threshold of a resolved pair of classes that are both as large or larger.
 * :data:`STEP`: the threshold at the lowest FAR that this pair resolves, plus the step from there to the FAR asked for
   as the nearest resolved smaller pair has it (the tail of larger sets is no heavier, ``docs/calibration.md``).
+* :data:`SLOPE`: where nobody resolves that FAR but this pair resolves two others, onward along the logarithm of FAR.
+  The slope of a distribution's tail gets less as FAR falls (that of a normal one does), so this is on the strict side.
 * :data:`TAIL`: the threshold at which a normal distribution of the scores' mean and deviation has that FAR.
 * :data:`GROWTH`: for a pair without any scores, the threshold of the next smaller pair, plus what the last doubling of
   the faces added.
@@ -15,6 +17,7 @@ In the end no threshold that is not measured lies below that of a pair of smalle
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -22,7 +25,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-MEASURED, LARGER, STEP, TAIL, GROWTH = "measured", "larger sets", "step", "tail", "growth"
+MEASURED, LARGER, STEP, SLOPE, TAIL, GROWTH = "measured", "larger sets", "step", "slope", "tail", "growth"
 
 Doubles = npt.NDArray[np.float64]
 Sizes = tuple[int, int]
@@ -49,7 +52,7 @@ def fill(raw: Mapping[Sizes, Raw], fars: tuple[float, ...]) -> dict[Sizes, tuple
     """
     done: dict[Sizes, tuple[Doubles, tuple[str, ...]]] = {}
     for sizes in sorted(raw, key=lambda s: (s[0] + s[1], s)):
-        found = [_one(raw, done, sizes, f, far) for f, far in enumerate(fars)]
+        found = [_one(raw, done, sizes, f, fars) for f in range(len(fars))]
         values = np.array([value for value, _ in found])
         rules = tuple(rule for _, rule in found)
         below = [done[other][0] for other in done if _within(other, sizes)]
@@ -61,7 +64,11 @@ def fill(raw: Mapping[Sizes, Raw], fars: tuple[float, ...]) -> dict[Sizes, tuple
 
 
 def _one(
-    raw: Mapping[Sizes, Raw], done: Mapping[Sizes, tuple[Doubles, tuple[str, ...]]], sizes: Sizes, f: int, far: float
+    raw: Mapping[Sizes, Raw],
+    done: Mapping[Sizes, tuple[Doubles, tuple[str, ...]]],
+    sizes: Sizes,
+    f: int,
+    fars: tuple[float, ...],
 ) -> tuple[float, str]:
     mine = raw[sizes]
     if mine.thresholds is not None and mine.resolved[f]:
@@ -73,11 +80,14 @@ def _one(
         return max(own, min(larger)), LARGER
     if mine.thresholds is None:
         return _grown(done, sizes, f), GROWTH
-    last = max((g for g in range(f) if mine.resolved[g]), default=None)
+    known = [g for g in range(f) if mine.resolved[g]]
     near = _nearest_resolved(raw, sizes, f)
-    if last is not None and near is not None:
-        return max(own, float(mine.thresholds[last] + near[f] - near[last])), STEP
-    return max(own, normal_tail(mine.mean, mine.deviation, far)), TAIL
+    if known and near is not None:
+        return max(own, float(mine.thresholds[known[-1]] + near[f] - near[known[-1]])), STEP
+    if len(known) > 1:
+        slope = (mine.thresholds[known[-1]] - mine.thresholds[known[-2]]) / math.log(fars[known[-2]] / fars[known[-1]])
+        return max(own, float(mine.thresholds[known[-1]] + slope * math.log(fars[known[-1]] / fars[f]))), SLOPE
+    return max(own, normal_tail(mine.mean, mine.deviation, fars[f])), TAIL
 
 
 def normal_tail(mean: float, deviation: float, far: float) -> float:

@@ -194,7 +194,7 @@ def _print(made: Calibration, output: Path, *, as_json: bool, as_csv: bool, quie
             "rate": f"{s.fpir:g}",
             **{name: getattr(s, name) for name in ("threshold", "low", "high", "resolved")},
             "tar": None,
-            "rule": "measured" if s.resolved else "tail",
+            "rule": "measured" if s.resolved else "strict",
         }
         for s in made.searches
     ]  # fmt: skip
