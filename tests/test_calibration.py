@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import json
 import math
@@ -22,7 +23,7 @@ from faceset.calibration.files import load, save, to_text
 from faceset.calibration.lookup import for_pair, for_search
 from faceset.calibration.places import file_name, user_path
 from faceset.errors import CalibrationError, EmbedderMismatchError, InputError, ThresholdError
-from faceset.feature_table import FeatureRow, FeatureTable, table_of
+from faceset.feature_table import FeatureRow, FeatureTable, Labels, table_of
 
 MODEL = "test:1"
 FARS = (1e-1, 1e-2, 1e-3)
@@ -91,6 +92,15 @@ def test_intervals_of_thresholds_agree_with_a_naive_loop() -> None:
     np.testing.assert_allclose(ends, np.quantile(naive, [0.025, 0.975], axis=1).T, rtol=0, atol=1e-12)
 
 
+def test_resamples_of_one_person_alone_say_nothing_of_a_threshold() -> None:
+    # Two people: half of the resamples draw one of them twice, and have no comparison of two people.
+    found = far.Impostors(np.array([-0.5, 0.1, 0.3]), np.array([0, 0, 0]), np.array([1, 1, 1]))
+    ends = far.intervals(found, (0.1,), 50, 0)
+    assert ends[0].tolist() == pytest.approx([0.3, 0.3])
+    nothing = next(s for s in range(50) if far.draw_subjects(2, 1, s).max() == 2)
+    assert far.intervals(found, (0.1,), 1, nothing)[0].tolist() == [-0.5, 0.3]
+
+
 # ------------------------------------------------------------------------------------------------------ open set
 
 
@@ -154,6 +164,17 @@ def test_nothing_depends_on_the_order_of_rows() -> None:
     first, second = (
         to_text(calibration.fit(t, aggregation.get("mean"), source="x", fars=FARS, resamples=10))
         for t in (table, shuffled)
+    )
+    assert first == second
+
+
+def test_nothing_depends_on_the_order_of_faces_that_only_their_vectors_tell_apart() -> None:
+    one = people_table(8, 9)
+    alike = dataclasses.replace(one, medium=Labels(one.subject.codes, one.subject.names))  # one medium, frame, box
+    shuffled = alike.take(np.random.default_rng(5).permutation(len(alike)))
+    first, second = (
+        to_text(calibration.fit(t, aggregation.get("mean"), source="x", fars=FARS, resamples=10))
+        for t in (alike, shuffled)
     )
     assert first == second
 
@@ -254,12 +275,27 @@ def test_few_people_are_unresolved_and_stricter(made: Calibration) -> None:
     assert "unresolved" in for_search(few, (1, 1), 3, 0.01, "x").source
 
 
+@pytest.mark.parametrize("people", [3, 5, 8])
+def test_a_search_of_few_people_is_no_looser_than_a_comparison(people: int) -> None:
+    # Nobody's search among N is safer than one comparison: FPIR(N, t) >= FPIR(1, t) = FAR(t).
+    few = calibration.fit(people_table(people, 3), aggregation.get("mean"), source="few", fars=FARS, resamples=20)
+    single = {p.far: p.threshold for p in few.pairs[0].points}
+    assert few.searches
+    for s in few.searches:
+        assert s.resolved or s.threshold >= single[s.fpir]
+
+
 def test_what_cannot_be_fitted() -> None:
     mean = aggregation.get("mean")
     with pytest.raises(CalibrationError, match="only 1 have clean faces"):
         calibration.fit(people_table(1, 4), mean, source="x")
     with pytest.raises(CalibrationError, match="only 0 have clean faces"):
         calibration.fit(table_of([], MODEL, width=3), mean, source="x")
+    blank = people_table(3, 2)
+    blank = dataclasses.replace(blank, vectors=blank.vectors * (np.arange(6) != 3)[:, None])
+    blank = dataclasses.replace(blank, norm=np.linalg.norm(blank.vectors, axis=1))
+    with pytest.raises(CalibrationError, match=r"p0001/1\.jpg' has length 0"):
+        calibration.fit(blank, mean, source="x")
     for bad in (0.0, 1.0, float("nan"), -1.0):
         with pytest.raises(InputError, match="between 0 and 1"):
             calibration.fit(people_table(3, 2), mean, source="x", fars=[bad])

@@ -109,6 +109,7 @@ def test_accuracy_by_hand() -> None:
     assert next(iter(metrics)) == "accuracy"
     assert metrics["accuracy"].value == pytest.approx((1 + 1 / 3) / 2)
     assert "2 folds, standard error 0.3333" in metrics["accuracy"].note  # |1 - 1/3| / 2
+    assert "standard deviation 0.4714 (sample)" in metrics["accuracy"].note  # |1 - 1/3| / sqrt(2)
 
 
 def test_pairwise_by_hand() -> None:

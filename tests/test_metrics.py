@@ -136,7 +136,10 @@ def test_a_threshold_means_the_same_to_the_scores_it_came_from(kind):
 def test_a_threshold_between_two_numbers_of_float32():
     genuine = np.array([0.5, 0.75], dtype=np.float32)
     scores = metrics.Scores.of(genuine, genuine)
-    assert [scores.tar(t) for t in (np.nextafter(0.5, 0), 0.5, np.nextafter(0.5, 1))] == [1.0, 1.0, 0.5]
+    for kind in (float, np.float64):  # NumPy rounds a plain float to the precision of what it is compared with
+        at = [kind(t) for t in (np.nextafter(0.5, 0), 0.5, np.nextafter(0.5, 1))]
+        assert [scores.tar(t) for t in at] == [1.0, 1.0, 0.5]
+        assert [scores.far(t) for t in at] == [1.0, 1.0, 0.5]
 
 
 def test_float32_is_not_copied_to_float64():

@@ -1,22 +1,21 @@
 """Templates of every size class, drawn from the faces of people.
 
-Letters: P people, T templates, M faces, D width. Faces are taken in a canonical order (medium, frame, track, box), so
-that the order of the table's rows changes nothing. A face is drawn from all media of the person alike, which gives
-faces that differ more, and so higher thresholds, than the frames of one video would.
+Letters: P people, T templates, M faces, D width. Faces are taken in a canonical order (medium, frame, track, box,
+vector), so that the order of the table's rows changes nothing. A face is drawn from all media of the person alike,
+which gives faces that differ more, and so higher thresholds, than the frames of one video would.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from faceset.aggregation import Aggregator
 from faceset.calibration.records import SizeClass
-from faceset.feature_table import FeatureTable
+from faceset.feature_table import FeatureTable, canonical_order
 from faceset.types import Floats
 
 Ints = npt.NDArray[np.int64]
@@ -43,10 +42,9 @@ class People:
     @classmethod
     def of(cls, table: FeatureTable) -> People:
         """Everybody in the table; degraded faces are left out."""
-        box = [table.box[:, i].astype(np.float64) for i in (3, 2, 1, 0)]
-        keys: list[npt.NDArray[Any]] = [*box, table.track, table.frame, table.medium.codes, table.subject.codes]
-        order = np.lexsort(keys)  # names are sorted, so their numbers are in their order
-        order = order[~table.degraded[order]]
+        clean = np.flatnonzero(~table.degraded)
+        order = clean[canonical_order(table, clean)]
+        order = order[np.argsort(table.subject.codes[order], kind="stable")]  # names are sorted, so these are in order
         codes = table.subject.codes[order]
         cuts = np.flatnonzero(np.diff(codes)) + 1
         return cls(table, tuple(part.astype(np.int64) for part in np.split(order, cuts) if part.size))

@@ -63,7 +63,9 @@ def threshold(scores: Doubles, far: float) -> float:
 def intervals(found: Impostors, fars: tuple[float, ...], resamples: int, seed: int) -> Doubles:
     """(F, 2) ends of the interval of the threshold of each FAR, people drawn with replacement.
 
-    With ``w_i`` the times person i was drawn, a comparison of the people i and j counts ``w_i w_j`` times.
+    With ``w_i`` the times person i was drawn, a comparison of the people i and j counts ``w_i w_j`` times. A resample
+    without any comparison, as there are of two or three people, counts in no interval; where there are no others, the
+    ends are those of the scores.
     """
     people, number = np.unique(np.concatenate([found.first, found.second]), return_inverse=True)
     a, b = number[: found.scores.size], number[found.scores.size :]
@@ -78,7 +80,12 @@ def intervals(found: Impostors, fars: tuple[float, ...], resamples: int, seed: i
         w = weights[at : at + step]
         passed = np.cumsum(w[:, a] * w[:, b], axis=1, dtype=np.int64)
         for r, f in np.ndindex(len(w), len(fars)):
+            if not total[at + r]:
+                out[f, at + r] = np.nan
+                continue
             refused = int(np.searchsorted(passed[r], fars[f] * total[at + r] + _SLACK, side="right"))
             out[f, at + r] = np.nextafter(falling[min(refused, top - 1)], np.inf)
-    ends: Doubles = np.quantile(out, [(1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0], axis=1).T
+    if not total.any():
+        return np.tile([found.scores.min(), found.scores.max()], (len(fars), 1))
+    ends: Doubles = np.nanquantile(out, [(1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0], axis=1).T
     return ends

@@ -25,6 +25,8 @@ Progress = Callable[[str, int, int], None]
 FARS = (1e-1, 1e-2, 1e-3, 1e-4)
 FPIRS = (1e-1, 1e-2)
 RESAMPLES = 200
+SHORTEST, LONGEST = 1e-20, 1e20
+"""Lengths of usable features, as aggregators take them."""
 _COMPARISONS = 200_000  # templates are drawn again until a pair of classes has about so many
 _DRAWS = 20
 _DIGITS: int = 5
@@ -69,6 +71,7 @@ def fit(
             f"aggregator {aggregator.name!r} was trained for embedder {trained_for}, but the features are of "
             f"{table.embedder}; take another aggregator or other features"
         )
+    _check_lengths(table)
     people = People.of(table)
     if len(people) < 2:
         raise CalibrationError(
@@ -96,7 +99,7 @@ def fit(
         faces=int(rows.size),
         classes=tuple(classes),
         pairs=done,
-        searches=_searches(people, aggregator, classes[0], openings, seed, resamples),
+        searches=_searches(people, aggregator, classes[0], openings, done[0].points, seed, resamples),
         seed=seed,
         resamples=resamples,
         versions={"faceset": importlib.metadata.version("faceset"), "numpy": np.__version__},
@@ -173,9 +176,19 @@ def _genuine(a: Drawn, b: Drawn) -> Doubles:
 
 
 def _searches(
-    people: People, aggregator: Aggregator, size: SizeClass, fpirs: tuple[float, ...], seed: int, resamples: int
+    people: People,
+    aggregator: Aggregator,
+    size: SizeClass,
+    fpirs: tuple[float, ...],
+    single: Sequence[FarPoint],
+    seed: int,
+    resamples: int,
 ) -> tuple[FpirPoint, ...]:
-    """Thresholds by gallery size, of templates of the smallest class; see :mod:`faceset.calibration.openset`."""
+    """Thresholds by gallery size, of templates of the smallest class; see :mod:`faceset.calibration.openset`.
+
+    One that is not resolved is no lower than that of a single comparison (``single``) at a FAR of the same size, since
+    a search among N people is at least as often false.
+    """
     vectors = people.draw(aggregator, size, (seed, len(CLASSES), 0)).vectors.astype(np.float64)
     scores = np.clip(vectors @ vectors.T, -1.0, 1.0)
     P = len(scores)
@@ -195,13 +208,23 @@ def _searches(
                 strict = unresolved.normal_tail(float(others.mean()), float(others.std()), far)
                 if f and g and resolved[g, f - 1]:  # steps from one FPIR to the next get no larger in larger galleries
                     strict = values[g, f - 1] + values[g - 1, f] - values[g - 1, f - 1]
-                values[g, f] = max(values[g, f], strict)
+                values[g, f] = max([values[g, f], strict, *(p.threshold for p in single if p.far >= target)])
     values = np.minimum(np.maximum.accumulate(np.maximum.accumulate(values, axis=0), axis=1), 1.0)
     return tuple(
         FpirPoint(n, target, _up(values[g, f]), min(_up(ends[g, f, 0]), _up(values[g, f])),
                   max(_up(ends[g, f, 1]), _up(values[g, f])), bool(resolved[g, f]))
         for g, n in enumerate(galleries) for f, target in enumerate(fpirs)
     )  # fmt: skip
+
+
+def _check_lengths(table: FeatureTable) -> None:
+    wrong = np.flatnonzero(~table.degraded & ~((table.norm >= SHORTEST) & (table.norm <= LONGEST)))
+    if wrong.size:
+        name = table.medium.names[table.medium.codes[wrong[0]]]
+        raise CalibrationError(
+            f"the feature of {name!r} has length {table.norm[wrong[0]]:.3g}, "
+            "and no template can be made of it; extract it again, or leave it out of the table"
+        )
 
 
 def _up(value: float) -> float:

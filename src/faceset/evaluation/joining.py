@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from faceset.errors import FeatureTableError, InputError
 from faceset.evaluation.trials import FaceList, Ints, TemplateList
-from faceset.feature_table import FeatureTable
+from faceset.feature_table import FeatureTable, canonical_order
 
 SMALLEST, LARGEST = 1e-20, 1e20
 """Norms of usable features, as aggregators take them."""
@@ -88,7 +88,7 @@ def join(faces: FaceList, templates: TemplateList, table: FeatureTable, *, missi
     _check_norms(table, wanted & clean)
     usable = table.norm >= SMALLEST
     kept = np.flatnonzero(wanted & clean & usable)
-    rows = kept[_canonical(table, kept)]
+    rows = kept[canonical_order(table, kept)]
     per_code = np.bincount(table.medium.codes[rows], minlength=known.size).astype(np.int64)
     starts = np.cumsum(per_code) - per_code
     here = rank >= 0
@@ -131,33 +131,6 @@ def sets_of(joined: Joined, templates: TemplateList) -> Sets:
         rows=rows,
         media=np.repeat(templates.media[sorted_entries], count),
     )
-
-
-def _canonical(table: FeatureTable, rows: Ints) -> Ints:
-    """Order of the rows by medium, frame, track, box and, among rows equal in all these, by the vector's bytes."""
-    codes = table.medium.codes[rows]
-    order = np.argsort(codes, kind="stable")
-    if not (np.diff(codes[order]) == 0).any():
-        return order
-    box = np.ascontiguousarray(table.box[rows], dtype=np.float32).view(np.int32)  # bits: NaN equals itself
-    keys = (*box.T[::-1], table.track[rows], table.frame[rows], codes)
-    order = np.lexsort(keys)
-    tied = np.ones(max(order.size - 1, 0), dtype=bool)
-    for key in keys:
-        tied &= np.diff(key[order]) == 0
-    start = 0
-    while start < tied.size:  # rows that nothing but the vector tells apart: rare
-        if not tied[start]:
-            start += int(np.argmax(tied[start:])) or tied.size
-            continue
-        stop = start + 1
-        while stop < tied.size and tied[stop]:
-            stop += 1
-        group = order[start : stop + 1]
-        keyed = sorted(group, key=lambda i: (table.vectors[rows[i]].tobytes(), table.score[rows[i]].tobytes()))
-        order[start : stop + 1] = keyed
-        start = stop
-    return order
 
 
 def _check_norms(table: FeatureTable, wanted: npt.NDArray[np.bool_]) -> None:

@@ -43,10 +43,12 @@ class MediaFirst:
         matrix, bounds = np.asarray(features, dtype=np.float32), np.asarray(offsets, dtype=np.int64)
         B = bounds.size - 1
         owner = np.repeat(np.arange(B), np.diff(bounds))
-        numbers = np.zeros(owner.size, np.int64) if media is None else np.asarray(media, dtype=np.int64)
-        order = np.lexsort((numbers, owner))
-        new = np.r_[True, (np.diff(owner[order]) != 0) | (np.diff(numbers[order]) != 0)]
-        starts = np.flatnonzero(new)
+        numbers = np.zeros(owner.size, np.int64) if media is None else np.unique(media, return_inverse=True)[1]
+        _, first, pair = np.unique(
+            owner * (int(numbers.max(initial=0)) + 1) + numbers, return_index=True, return_inverse=True
+        )
+        order = np.argsort(first[pair], kind="stable")  # media by their first face: their numbers mean nothing
+        starts = np.flatnonzero(np.r_[True, np.diff(first[pair][order]) != 0])
         n = np.diff(np.r_[starts, owner.size])
         pooled = (np.add.reduceat(matrix[order].astype(np.float64), starts) / n[:, None]).astype(np.float32)
         scores = None if quality is None else np.add.reduceat(np.asarray(quality, np.float64)[order], starts) / n

@@ -144,7 +144,10 @@ def _accuracy(pairs: Pairs, scores: Floats, resamples: int, seed: int) -> dict[s
     if pairs.folds is None:
         return {}
     found = kfold_accuracy(scores, pairs.same, pairs.folds)
-    note = f"{found.accuracies.size} folds, standard error {found.standard_error:.4f}"
+    note = (
+        f"{found.accuracies.size} folds, standard error {found.standard_error:.4f}, "
+        f"standard deviation {found.std:.4f} (sample)"
+    )
     low = high = None
     if resamples and pairs.trials is not None:
         drawn = accuracy_bootstrap({"": scores}, pairs.trials, pairs.folds, resamples=resamples, seed=seed)

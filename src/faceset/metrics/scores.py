@@ -96,7 +96,7 @@ class Scores:
 def _at_least(rising: FloatArray, threshold: float) -> int:
     # The lowest number of the scores' own precision that is no lower: rounded down, it would accept a score below it.
     t = np.array(threshold).astype(rising.dtype)
-    t = np.nextafter(t, np.array(np.inf, rising.dtype)) if t < threshold else t
+    t = np.nextafter(t, np.array(np.inf, rising.dtype)) if float(t) < float(threshold) else t
     return rising.size - int(np.searchsorted(rising, t, side="left"))
 
 
