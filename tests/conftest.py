@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,20 @@ def models_dir() -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """A shell starts what runs in its background with Ctrl-C ignored, and our child processes would inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _shared_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Converted models go to one temporary cache, so that tests neither use nor fill the user's own."""
     if "FACESET_CACHE" not in os.environ:
         os.environ["FACESET_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_calibrations_of_ones_own(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Thresholds come from what ships, not from what the developer has calibrated."""
+    os.environ["FACESET_CALIBRATIONS"] = str(tmp_path_factory.mktemp("calibrations"))

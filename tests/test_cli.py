@@ -88,10 +88,12 @@ def test_identify_prints_one_row_per_track(folder: Path) -> None:
     assert [row["who"] for row in rows] == ["Collins", "Hopper"]
     assert sum(int(row["faces"]) for row in rows) == 10
     assert float(rows[0]["end"]) < float(rows[1]["start"])
-    assert rows[0]["threshold_source"] == "dlib, single images, uncalibrated"
+    source = rows[0]["threshold_source"]
+    assert source.startswith("FPIR 0.01 among 2 people; 1,338 people of LFW that no training saw; templates of ")
+    assert rows[0]["fpir"] == "0.01"
     table = run("identify", folder / "probe.mp4", "-g", folder / "people.db")
     assert "2 tracks in" in table.stdout
-    assert "dlib, single images, uncalibrated" in table.stderr
+    assert re.search(r"thresholds? 0\.\d{4}.*FPIR 0\.01 among 2 people; 1,338 people of LFW", table.stderr)
 
 
 def test_verify_answers_by_its_exit_code(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command import here
 from portraits import collins, hopper, varied, write
 
 from faceset import features
@@ -36,21 +36,6 @@ def run(*words: object, code: int = 0) -> subprocess.CompletedProcess[str]:
     assert done.returncode == code, done.stderr + done.stdout
     assert "Traceback" not in done.stderr
     return done
-
-
-def here(*words: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    """The same without a new process, which would load torch once more."""
-    from faceset.cli import main
-
-    out, err = io.StringIO(), io.StringIO()
-    before, sys.argv = sys.argv, ["faceset", *map(str, words)]
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as stopped:
-            main()
-    finally:
-        sys.argv = before
-    assert (stopped.value.code or 0) == code, err.getvalue()
-    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +84,9 @@ def test_extract_says_what_it_found(folder: Path) -> None:
         "degraded": 36,
         "without_face": ["Ann/dark.png"],
         "failed": [],
+        "fallback": [],
+        "fallback_rule": "",
+        "missing": [],
     }
     found = features.read(folder / "f.parquet")
     assert found.kind.names == ("clean", "jpeg", "noise")
@@ -109,7 +97,16 @@ def test_extract_says_what_it_found(folder: Path) -> None:
         f"nothing to do: {folder / 'f.parquet'} holds all 13 media\nfiles without a face: 1; --json lists them\n"
     )
     assert list(csv.DictReader(io.StringIO(again.stdout))) == [
-        {"people": "6", "media": "13", "faces": "12", "degraded": "36", "without_face": "1", "failed": "0"}
+        {
+            "people": "6",
+            "media": "13",
+            "faces": "12",
+            "degraded": "36",
+            "fallback": "0",
+            "without_face": "1",
+            "failed": "0",
+            "missing": "0",
+        }
     ]
 
 
@@ -260,6 +257,7 @@ def test_missing_extra_names_itself(missing: str, words: list[str], table: Path,
     filled = [word.format(tmp=tmp_path, table=table) for word in words]
     done = subprocess.run([sys.executable, "-c", code, *filled], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "pip install 'faceset[train]'" in done.stderr
+    extra = "evaluate" if missing == "pyarrow" else "train"
+    assert f"pip install 'faceset[{extra}]'" in done.stderr
     assert missing in done.stderr
     assert done.stderr.count("\n") == 1, done.stderr

@@ -95,6 +95,9 @@ def test_what_is_in_the_table(root: Path, whole: tuple[Path, ExtractReport], pip
         "degraded": 18,
         "without_face": ["Collins/walk/3.png", "Hopper/blank.png"],
         "failed": [report.failed[0]],
+        "fallback": [],
+        "fallback_rule": "",
+        "missing": [],
     }
     assert report.failed[0].startswith("Hopper/read me.txt: holds text")
     assert table.embedder == pipeline.embedder.model_id

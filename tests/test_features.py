@@ -233,5 +233,5 @@ def test_part_of_another_medium(tmp_path):
 def test_missing_extra_names_itself(monkeypatch):
     monkeypatch.delitem(sys.modules, "faceset.features")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'faceset\[train\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'faceset\[evaluate\]'"):
         import faceset.features  # noqa: F401

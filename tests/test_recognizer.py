@@ -22,6 +22,7 @@ from faceset.errors import (
 )
 
 UNCALIBRATED = "dlib, single images, uncalibrated"
+LFW = "1,338 people of LFW that no training saw"
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +45,52 @@ def test_the_same_person_is_the_same_and_another_is_not(recognizer: faceset.Reco
     other = recognizer.compare(varied(collins(), 1), varied(hopper(), 2))
     assert same.same
     assert not other.same
-    assert same.threshold_source == other.threshold_source == UNCALIBRATED
-    assert same.threshold == pytest.approx(1 - 0.36 / (2 * 1.43**2))
+    source = f"FAR 0.001; {LFW}; templates of 1 and 1 faces; shipped calibration"
+    assert same.threshold_source == other.threshold_source == source
+    assert 0.92 < same.threshold < 0.93
+    assert (same.far, same.fpir) == (0.001, None)
+    assert (same.to_dict()["far"], same.to_dict()["fpir"]) == (0.001, None)
     assert (same.faces, same.aggregator) == ((1, 1), recognizer.aggregator.name)
+
+
+def test_without_a_calibration_the_embedders_own_threshold_answers(recognizer: faceset.Recognizer) -> None:
+    plain = faceset.Recognizer(embedder=recognizer.embedder, detector=recognizer.detector, calibration="none")
+    decision = plain.compare(varied(collins(), 1), varied(collins(), 2))
+    assert (decision.threshold_source, decision.far) == (UNCALIBRATED, None)
+    assert decision.threshold == plain.threshold.value == pytest.approx(1 - 0.36 / (2 * 1.43**2))
+
+
+def test_larger_sets_have_a_higher_threshold(recognizer: faceset.Recognizer) -> None:
+    few = recognizer.compare([varied(collins(), s) for s in range(3)], varied(collins(), 9))
+    assert (few.faces, few.same) == ((3, 1), True)
+    assert "templates of 2-3 and 1 faces" in few.threshold_source
+    assert few.threshold > recognizer.compare(varied(collins(), 1), varied(collins(), 9)).threshold
+    loose = faceset.Recognizer(embedder=recognizer.embedder, detector=recognizer.detector, far=0.01)
+    assert loose.compare(varied(collins(), 1), varied(collins(), 9)).threshold < 0.91
+
+
+def test_a_trimmed_template_has_no_calibration_and_says_so(recognizer: faceset.Recognizer) -> None:
+    trimmed = faceset.Recognizer(embedder=recognizer.embedder, detector=recognizer.detector, aggregator="trimmed")
+    decision = trimmed.compare(varied(collins(), 1), varied(collins(), 2))
+    assert decision.threshold_source == f"{UNCALIBRATED}; no calibration for aggregator {trimmed.aggregator.name}"
+    mixed = recognizer.compare(trimmed.template(varied(collins(), 1)), varied(collins(), 2))
+    assert mixed.threshold_source.startswith(f"{UNCALIBRATED}; no calibration fits templates of two aggregators")
+
+
+def test_the_gallery_raises_the_threshold_of_a_search(recognizer: faceset.Recognizer, gallery: faceset.Gallery) -> None:
+    recognizer.enroll(gallery, "Eileen", varied(collins(), 1))
+    (alone,) = recognizer.identify(gallery, varied(collins(), 2))
+    recognizer.enroll(gallery, "Grace", hopper())
+    (two,) = recognizer.identify(gallery, varied(collins(), 2))
+    assert (alone.name, two.name) == ("Eileen", "Eileen")
+    assert alone.threshold < two.threshold
+    assert alone.threshold_source == (
+        f"FPIR 0.01 among 1 person; {LFW}; templates of 1 and 1 faces; shipped calibration"
+    )
+    assert "among 2 people" in two.threshold_source
+    assert "interpolated between 1 and 3 people" in two.threshold_source
+    assert (two.far, two.fpir) == (None, 0.01)
+    assert (two.to_dict()["far"], two.to_dict()["fpir"]) == (None, 0.01)
 
 
 def test_a_sequence_of_arrays_becomes_one_template(recognizer: faceset.Recognizer) -> None:
@@ -245,6 +289,8 @@ def test_a_path_is_no_gallery(recognizer: faceset.Recognizer) -> None:
         ({"detector": 5}, "detector must be a name or a Detector, but got int"),
         ({"embedder": 5}, "embedder must be a name or an Embedder, but got int"),
         ({"aggregator": 5}, "aggregator must be a name or an Aggregator, but got int"),
+        ({"far": 0.0}, r"far must be a number between 0 and 1, such as 0.001, but got 0.0"),
+        ({"fpir": 1}, r"fpir must be a number between 0 and 1"),
         ({"threshold": 2.0}, r"a threshold is a cosine in -1..1, but got 2.0"),
         ({"min_track": 0}, "min_track must be at least 1, but got 0"),
         ({"min_face": float("nan")}, "min_face must be at least 0 pixels, but got nan"),

@@ -232,7 +232,13 @@ def test_other_embedders_are_refused():
 
 def test_threshold():
     known = scoring.threshold_for(0.91, "dlib, single images, uncalibrated", None)
-    assert known.to_dict() == {"threshold": 0.91, "threshold_source": "dlib, single images, uncalibrated"}
+    assert known.to_dict() == {
+        "threshold": 0.91,
+        "threshold_source": "dlib, single images, uncalibrated",
+        "far": None,
+        "fpir": None,
+    }
+    assert scoring.Threshold(0.5, "x", far=0.001).to_dict()["far"] == 0.001
     assert scoring.threshold_for(0.91, "dlib", 0.5) == scoring.Threshold(0.5, "given by the caller")
     assert scoring.threshold_for(None, None, 0).value == 0
     assert "not stated" in scoring.threshold_for(0.3, None, None).source

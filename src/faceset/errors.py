@@ -17,6 +17,8 @@
     │   └── EmbedderMismatchError vectors of two embedders met
     ├── TemplateFileError         a template file cannot be read or written
     ├── FeatureTableError         a feature table cannot be read or written
+    ├── ProtocolError             the files of a benchmark are missing, damaged or do not fit together
+    ├── CalibrationError          a calibration cannot be made, read or written
     ├── GalleryError              a gallery cannot be read or changed
     │   ├── UnknownPersonError    nobody of that name is enrolled
     │   └── DuplicateMediaError   the same file is enrolled already
@@ -86,6 +88,14 @@ class TemplateFileError(FacesetError):
 
 class FeatureTableError(FacesetError):
     """A feature table cannot be read or written."""
+
+
+class ProtocolError(FacesetError):
+    """The files of a benchmark are missing, damaged or do not fit together; the message names file and line."""
+
+
+class CalibrationError(FacesetError):
+    """A calibration cannot be made, read or written."""
 
 
 class GalleryError(FacesetError):

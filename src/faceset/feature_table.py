@@ -209,3 +209,30 @@ def table_of(
         scheme=scheme,
         settings=dict(settings or {}),
     )
+
+
+def canonical_order(table: FeatureTable, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Order of some rows by medium, frame, track, box and, among rows equal in all these, by the vector's bytes."""
+    codes = table.medium.codes[rows]
+    order = np.argsort(codes, kind="stable")
+    if not (np.diff(codes[order]) == 0).any():
+        return order
+    box = np.ascontiguousarray(table.box[rows], dtype=np.float32).view(np.int32)  # bits: NaN equals itself
+    keys = (*box.T[::-1], table.track[rows], table.frame[rows], codes)
+    order = np.lexsort(keys)
+    tied = np.ones(max(order.size - 1, 0), dtype=bool)
+    for key in keys:
+        tied &= np.diff(key[order]) == 0
+    start = 0
+    while start < tied.size:  # rows that nothing but the vector tells apart: rare
+        if not tied[start]:
+            start += int(np.argmax(tied[start:])) or tied.size
+            continue
+        stop = start + 1
+        while stop < tied.size and tied[stop]:
+            stop += 1
+        group = order[start : stop + 1]
+        keyed = sorted(group, key=lambda i: (table.vectors[rows[i]].tobytes(), table.score[rows[i]].tobytes()))
+        order[start : stop + 1] = keyed
+        start = stop
+    return order

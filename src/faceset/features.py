@@ -37,7 +37,8 @@ try:
     import pyarrow.parquet as pq
 except ModuleNotFoundError as error:
     raise MissingExtraError(
-        f"feature tables need pyarrow ({error}); install the extra that brings it: pip install 'faceset[train]'"
+        f"feature tables need pyarrow ({error}); install an extra that brings it: pip install 'faceset[evaluate]', "
+        "or 'faceset[train]'"
     ) from error
 
 __all__ = [

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from faceset import aggregation, people, scoring
 from faceset.aggregation import Aggregator
+from faceset.calibration import FAR, FPIR, Calibration, Thresholds
 from faceset.enrolment import EnrollReport, Enrolment, Seen
 from faceset.errors import (
     DuplicateMediaError,
@@ -17,11 +20,13 @@ from faceset.errors import (
     ManyPeopleError,
     MediaError,
     NoFaceError,
+    UnknownPersonError,
 )
 from faceset.gallery import Gallery, Uid
 from faceset.media import Media, Source
 from faceset.pipeline import DEFAULT_MIN_FACE, FaceSets, Pipeline
 from faceset.scoring import Threshold
+from faceset.templates import template_span
 from faceset.types import Decision, FaceSet, Match, ProgressCallback, Template
 
 if TYPE_CHECKING:
@@ -46,7 +51,12 @@ class Recognizer:
             object that is one; default the trained one that ships for the embedder, else the mean.
         fps: frames a second that are looked at in a video or stream; None looks at every frame. Of arrays every one is
             looked at.
-        threshold: accept when a score reaches it; default the embedder's own.
+        threshold: accept when a score reaches it, whatever was calibrated.
+        far, fpir: rate of false acceptance that :meth:`compare` aims at, and share of searches for strangers that
+            :meth:`identify` may answer with a name, each between 0 and 1. They need a calibration.
+        calibration: thresholds measured on people: ``"none"``, ``"shipped"``, a file of ``faceset calibrate``, or a
+            :class:`~faceset.calibration.Calibration`; default your own for this embedder and aggregator, else the one
+            that ships, else the embedder's own threshold. Every answer says which.
         min_face: faces smaller than this (square root of the box's area, in pixels) are passed over.
         min_track: `identify` passes over tracks of fewer faces in videos and streams, because a single detection among
             many frames is most often a false one.
@@ -58,6 +68,7 @@ class Recognizer:
     Raises:
         ModelError: a model cannot be found, read or used.
         InputError: an unknown name, or parts that do not fit together.
+        CalibrationError: the calibration cannot be read.
 
     >>> import faceset
     >>> faceset.Recognizer(aggregator="mean").aggregator.name
@@ -72,6 +83,9 @@ class Recognizer:
         aggregator: str | Aggregator | None = None,
         fps: float | None = DEFAULT_FPS,
         threshold: float | None = None,
+        far: float = FAR,
+        fpir: float = FPIR,
+        calibration: str | os.PathLike[str] | Calibration | None = None,
         min_face: float = DEFAULT_MIN_FACE,
         min_track: int = DEFAULT_MIN_TRACK,
         keep_crops: bool = False,
@@ -92,9 +106,15 @@ class Recognizer:
             raise InputError(f"min_track must be at least 1, but got {min_track}")
         self.fps, self.min_track = fps, min_track
         manifest = self.reader.embedder.manifest
-        self._threshold: Threshold | None = None
-        if threshold is not None or manifest.threshold is not None:
-            self._threshold = scoring.threshold_for(manifest.threshold, manifest.threshold_source, threshold)
+        self.thresholds = Thresholds(
+            self.model_id,
+            calibration=calibration,
+            far=far,
+            fpir=fpir,
+            given=threshold,
+            manifest=manifest.threshold,
+            manifest_source=manifest.threshold_source,
+        )
 
     @property
     def pipeline(self) -> Pipeline:
@@ -120,15 +140,15 @@ class Recognizer:
 
     @property
     def threshold(self) -> Threshold:
-        """The threshold in use, with its source.
+        """The caller's threshold, else the embedder's own for two single faces; tracks of a source are joined by it.
+
+        What :meth:`compare` and :meth:`identify` answer with depends on the sizes of the sets and of the gallery, and
+        stands in the answer.
 
         Raises:
             ThresholdError: the embedder has none and none was given.
         """
-        if self._threshold is None:
-            manifest = self.reader.embedder.manifest
-            return scoring.threshold_for(manifest.threshold, manifest.threshold_source, None)
-        return self._threshold
+        return self.thresholds.own or scoring.threshold_for(None, None, None)
 
     # ------------------------------------------------------------------------------------------------ the steps
 
@@ -185,14 +205,16 @@ class Recognizer:
 
         Raises:
             EmbedderMismatchError: a template of another embedder.
-            ThresholdError: no threshold is known.
+            ThresholdError: no threshold is known, or FAR is below every one that was calibrated.
             FacesetError: see :meth:`template`.
         """
-        threshold = self.threshold
+        makers = [x.aggregator if isinstance(x, Template) else self.aggregator.name for x in (a, b)]
+        self.thresholds.pair((makers[0], makers[1]), (1, 1))  # fails before the work
         first, second = (x if isinstance(x, Template) else self.template(x, progress=progress) for x in (a, b))
         for template in (first, second):
             self._check_id(template.model_id, "a template")
         names = dict.fromkeys((first.aggregator, second.aggregator))
+        threshold = self.thresholds.pair((first.aggregator, second.aggregator), (len(first), len(second)))
         return Decision(
             score=scoring.similarity(first, second),
             threshold=threshold.value,
@@ -201,6 +223,7 @@ class Recognizer:
             model_id=self.model_id,
             aggregator="/".join(names),
             left_out=first.left_out + second.left_out,
+            far=threshold.far,
         )
 
     def identify(
@@ -224,17 +247,18 @@ class Recognizer:
         Raises:
             InputError: k is below 1.
             EmbedderMismatchError: the gallery or the template is of another embedder.
-            ThresholdError: no threshold is known.
+            ThresholdError: no threshold is known, or FPIR is below every one that was calibrated.
             MediaError: the source cannot be read.
         """
         if not isinstance(k, int) or k < 1:
             raise InputError(f"k must be a whole number of at least 1, but got {k!r}")
-        threshold = self.threshold
         self._check_gallery(gallery)
+        maker = source.aggregator if isinstance(source, Template) else self.aggregator.name
+        self.thresholds.search((maker, self.aggregator.name), (1, 1), len(gallery))  # fails before the work
         if isinstance(source, Template):
             self._check_id(source.model_id, "a template")
-            return iter([self._match(gallery, source, k, threshold, _template_span(source))])
-        return self._identify(gallery, self.reader.find(source).media, k, threshold, progress)
+            return iter([self._match(gallery, source, k, template_span(source))])
+        return self._identify(gallery, self.reader.find(source).media, k, progress)
 
     def enroll(
         self, gallery: Gallery, name: str | Uid, source: Source, *, progress: ProgressCallback | None = None
@@ -261,7 +285,7 @@ class Recognizer:
             name,
             aggregator=self.aggregator,
             same_score=self._same_person_score(),
-            threshold=None if self._threshold is None else self._threshold.value,
+            threshold=self.thresholds.alike(self.aggregator.name, len(gallery)),
             keep_crops=self.reader.keep_crops,
         )
         work.refused += found.skipped
@@ -292,7 +316,7 @@ class Recognizer:
 
     def _same_person_score(self) -> float:
         """From which score two tracks of one source are one person; without a threshold nothing is joined."""
-        return 2.0 if self._threshold is None else self._threshold.value
+        return 2.0 if self.thresholds.own is None else self.thresholds.own.value
 
     def _check_gallery(self, gallery: object) -> None:
         if not isinstance(gallery, Gallery):
@@ -332,19 +356,13 @@ class Recognizer:
         return Seen(medium, people.group_people(sets, self._same_person_score()))
 
     def _nothing_usable(self, source: object, reasons: Sequence[str], single: bool, *, several: bool) -> None:
-        what = "" if single else f"nothing in {source} could be used: "
-        message = what + "; ".join(reasons)
+        message = ("" if single else f"nothing in {source} could be used: ") + "; ".join(reasons)
         if several:
             raise ManyPeopleError(message)
         raise NoFaceError(f"{message}; use a picture that shows the face larger, upright and well lit")
 
     def _identify(
-        self,
-        gallery: Gallery,
-        found: Sequence[Media],
-        k: int,
-        threshold: Threshold,
-        progress: ProgressCallback | None,
+        self, gallery: Gallery, found: Sequence[Media], k: int, progress: ProgressCallback | None
     ) -> Iterator[Match]:
         for medium in found:
             try:
@@ -352,22 +370,23 @@ class Recognizer:
                     moving = medium.kind in ("video", "stream") and medium.report.frames_sampled > 1
                     if moving and len(one) < self.min_track:
                         continue
-                    span = {
-                        "media": one.media,
-                        "track": one.track,
-                        "shot": one.shot,
-                        "start": one.start,
-                        "end": one.end,
-                    }
-                    yield self._match(gallery, self.aggregate([one]), k, threshold, span)
+                    span = {name: getattr(one, name) for name in ("media", "track", "shot", "start", "end")}
+                    yield self._match(gallery, self.aggregate([one]), k, span)
             except MediaError as error:
                 if len(found) == 1:
                     raise
                 log.warning("%s", error)
 
-    def _match(self, gallery: Gallery, template: Template, k: int, threshold: Threshold, span: dict[str, Any]) -> Match:
+    def _match(self, gallery: Gallery, template: Template, k: int, span: dict[str, Any]) -> Match:
         (candidates,) = gallery.search([template], k, aggregator=self.aggregator)
         best = candidates[0] if candidates else None
+        faces = 1
+        if best is not None:
+            with contextlib.suppress(UnknownPersonError):  # forgotten by another process since the search
+                faces = gallery.person(best.name).faces
+        threshold = self.thresholds.search(
+            (template.aggregator, self.aggregator.name), (len(template), faces), len(gallery)
+        )
         return Match(
             name=best.name if best is not None and best.score >= threshold.value else None,
             score=None if best is None else best.score,
@@ -375,12 +394,7 @@ class Recognizer:
             threshold_source=threshold.source,
             candidates=tuple(candidates),
             template=template,
+            far=threshold.far,
+            fpir=threshold.fpir,
             **span,
         )
-
-
-def _template_span(template: Template) -> dict[str, Any]:
-    """Media, track and times of a template given as a probe."""
-    times = [face.time for face in template.faces] or [0.0]
-    names = dict.fromkeys(face.media for face in template.faces)
-    return {"media": ", ".join(names), "track": 0, "shot": 0, "start": min(times), "end": max(times)}

@@ -22,10 +22,14 @@ class Threshold:
     Attributes:
         value: cosine similarity in -1..1; accept when ``score >= value``.
         source: where it comes from, in words for people.
+        far: the FAR it was calibrated for; None when that is not known.
+        fpir: the FPIR of a search it was calibrated for; None when that is not known.
     """
 
     value: float
     source: str
+    far: float | None = None
+    fpir: float | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.value) and -1 <= self.value <= 1):
@@ -35,7 +39,12 @@ class Threshold:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, under the names every answer uses."""
-        return {"threshold": round(self.value, 6), "threshold_source": self.source}
+        return {
+            "threshold": round(self.value, 6),
+            "threshold_source": self.source,
+            "far": self.far,
+            "fpir": self.fpir,
+        }
 
 
 def threshold_for(manifest_threshold: float | None, source: str | None, override: float | None) -> Threshold:
@@ -54,7 +63,7 @@ def threshold_for(manifest_threshold: float | None, source: str | None, override
     if manifest_threshold is None:
         raise ThresholdError(
             "no threshold is known for this embedder; pass threshold= (on the command line --threshold), a cosine in "
-            "-1..1 measured on pictures like yours"
+            "-1..1 measured on pictures like yours, or measure one with `faceset calibrate`"
         )
     return Threshold(float(manifest_threshold), source or "manifest of the embedder, origin not stated")
 

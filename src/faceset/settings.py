@@ -13,9 +13,10 @@ from faceset.errors import InputError
 
 VARIABLES = {
     "FACESET_CACHE": "folder for converted and downloaded models (default: the user's cache folder)",
+    "FACESET_CALIBRATIONS": "folder for your own calibrations (default: the user's data folder)",
     "FACESET_COMMERCIAL": "1: refuse every model whose licence does not plainly allow commercial use",
     "FACESET_OFFLINE": "1: never open a network connection to fetch a model",
-    "FACESET_THREADS": "threads one ONNX Runtime session may use (default: all cores)",
+    "FACESET_THREADS": "threads one ONNX Runtime session, and an evaluation, may use (default: all cores)",
     "FACESET_MAX_PIXELS": "largest picture or frame that is decoded, in pixels (default 100000000)",
     "FACESET_KEY": "key that encrypts the vectors in galleries: 32 random bytes, hexadecimal or base64",
     "FACESET_KEY_FILE": "file that holds such a key, instead of FACESET_KEY",
@@ -32,6 +33,16 @@ def cache_dir() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("faceset"))
+
+
+def calibrations_dir() -> Path:
+    """Folder for the user's own calibrations; it is not created here."""
+    chosen = os.environ.get("FACESET_CALIBRATIONS")
+    if chosen:
+        return Path(chosen).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("faceset")) / "calibrations"
 
 
 def commercial_only() -> bool:

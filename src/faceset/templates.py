@@ -177,3 +177,10 @@ def _write(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def template_span(template: Template) -> dict[str, Any]:
+    """Media, track and times of a template given as a probe."""
+    times = [face.time for face in template.faces] or [0.0]
+    names = dict.fromkeys(face.media for face in template.faces)
+    return {"media": ", ".join(names), "track": 0, "shot": 0, "start": min(times), "end": max(times)}

@@ -39,21 +39,29 @@ class OnnxAggregator:
     Args:
         source: path of the file, its bytes, or the model itself.
         name: see above.
+        threads: that one run may use; None: as the settings say.
 
     Raises:
         ModelFileError: the file is missing, damaged, or not an aggregator.
     """
 
-    def __init__(self, source: Path | str | bytes | onnx.ModelProto, name: str | None = None) -> None:
+    def __init__(
+        self, source: Path | str | bytes | onnx.ModelProto, name: str | None = None, *, threads: int | None = None
+    ) -> None:
         if isinstance(source, onnx.ModelProto):
             source = source.SerializeToString()
+        self._source = source
         self._what = "aggregator" if isinstance(source, bytes) else f"aggregator file {source}"
-        self._session = open_session(source, what="aggregator")
+        self._session = open_session(source, what="aggregator", threads=threads)
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self.width = self._check()
         self.kind = self.metadata["kind"]
         self.embedder_id = self.metadata.get("embedder", "")
         self.name = name or self.kind
+
+    def single_threaded(self) -> OnnxAggregator:
+        """The same, each run on one thread: its results do not depend on the number of cores, down to the last bit."""
+        return OnnxAggregator(self._source, self.name, threads=1)
 
     def _check(self) -> int | None:
         """Width of the features; raise when this is some other network."""

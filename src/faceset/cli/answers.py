@@ -70,6 +70,8 @@ def verify(
     aggregator: options.AggregatorName = None,
     fps: options.Fps = options.DEFAULT_FPS,
     threshold: options.ThresholdValue = None,
+    far: options.Far = options.DEFAULT_FAR,
+    calibration: options.CalibrationFile = None,
     as_json: options.AsJson = False,
     as_csv: options.AsCsv = False,
     quiet: options.Quiet = False,
@@ -80,7 +82,13 @@ def verify(
     """
     check_format(as_json, as_csv)
     recognizer = options.recognizer(
-        detector=detector, embedder=embedder, aggregator=aggregator, fps=fps, threshold=threshold
+        detector=detector,
+        embedder=embedder,
+        aggregator=aggregator,
+        fps=fps,
+        threshold=threshold,
+        far=far,
+        calibration=calibration,
     )
     with Bar("reading", quiet=quiet) as bar:
         decision = recognizer.compare(options.media_or_template(a), options.media_or_template(b), progress=bar)
@@ -88,7 +96,7 @@ def verify(
         remark(sentence, quiet=quiet)
     record = decision.to_dict()
     if as_json or as_csv:
-        columns = ["same", "score", "threshold", "threshold_source", "faces", "aggregator", "model_id"]
+        columns = ["same", "score", "threshold", "threshold_source", "far", "faces", "aggregator", "model_id"]
         emit(as_json=as_json, as_csv=as_csv, title="", records=[record], columns=columns, document=record)
     else:
         answer = "same person" if decision.same else "different people"

@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 
 from faceset import __version__
-from faceset.cli import answers, demo, exchange, features, gallery, models, people, service, training
+from faceset.cli import (
+    answers,
+    calibrate,
+    demo,
+    evaluate,
+    exchange,
+    features,
+    gallery,
+    models,
+    people,
+    service,
+    training,
+)
 
 app = typer.Typer(
     name="faceset",
@@ -22,6 +34,8 @@ answers.register(app)
 people.register(app)
 features.register(app)
 training.register(app)
+evaluate.register(app)
+calibrate.register(app)
 service.register(app)
 exchange.register(app, gallery.app)
 app.add_typer(models.app, name="models")

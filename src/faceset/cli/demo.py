@@ -66,10 +66,14 @@ def _print(result: DemoResult) -> None:
     ]
     print_table("questions", ["step", "question", "answer", "truth", "score", "faces", ""], rows)
     rendering, answering = result.seconds
-    threshold = result.rows[0].threshold if result.rows else 0.0
+    told = set()
+    for row in result.rows:
+        step = row.step.partition(",")[0]
+        if row.threshold_source and step not in told:  # the first of each kind; the others differ by the sizes of sets
+            told.add(step)
+            typer.echo(f"threshold of {step}: {row.threshold:.3f} ({row.threshold_source})")
     typer.echo(
-        f"{result.correct} of {result.total} answers right (threshold {threshold:.3f}: {result.threshold_source}; "
-        f"aggregator {result.aggregator})\n"
+        f"{result.correct} of {result.total} answers right (aggregator {result.aggregator})\n"
         f"rendering took {rendering:.1f} s, everything else {answering:.1f} s\n"
         f"the faces of one clip with their weights: {result.sheet}"
     )

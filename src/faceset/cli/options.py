@@ -43,10 +43,25 @@ Fps = Annotated[
     float | None, typer.Option(help="Frames a second to look at in a video; 0 looks at every frame.", min=0.0)
 ]
 ThresholdValue = Annotated[
-    float | None, typer.Option("--threshold", help="Accept from this score on (default: the embedder's own).")
+    float | None, typer.Option("--threshold", help="Accept from this score on, whatever was calibrated.")
+]
+Far = Annotated[float, typer.Option("--far", help="Rate of false acceptance to aim at.", rich_help_panel="Threshold")]
+Fpir = Annotated[
+    float,
+    typer.Option("--fpir", help="Share of searches for strangers that may give a name.", rich_help_panel="Threshold"),
+]
+CalibrationFile = Annotated[
+    str | None,
+    typer.Option(
+        "--calibration",
+        help="A file of `faceset calibrate`, shipped, or none (default: your own, else the shipped one).",
+        rich_help_panel="Threshold",
+    ),
 ]
 
 DEFAULT_FPS = 5.0
+DEFAULT_FAR = 1e-3
+DEFAULT_FPIR = 1e-2
 DEFAULT_DETECTOR = "mtcnn"
 DEFAULT_EMBEDDER = "dlib-resnet"
 
@@ -58,6 +73,9 @@ def recognizer(
     aggregator: str | None = None,
     fps: float | None = DEFAULT_FPS,
     threshold: float | None = None,
+    far: float = DEFAULT_FAR,
+    fpir: float = DEFAULT_FPIR,
+    calibration: str | None = None,
     keep_crops: bool = False,
 ) -> Recognizer:
     """The Recognizer that the shared options describe."""
@@ -69,6 +87,9 @@ def recognizer(
         aggregator=aggregator,
         fps=fps or None,
         threshold=threshold,
+        far=far,
+        fpir=fpir,
+        calibration=calibration,
         keep_crops=keep_crops,
     )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,7 @@ from faceset.errors import FacesetError, GalleryError, InputError, MediaError
 if TYPE_CHECKING:
     from faceset.enrolment import EnrollReport
     from faceset.gallery import Person
+    from faceset.types import Match
 
 
 def register(app: typer.Typer) -> None:
@@ -89,6 +91,8 @@ def identify(
     aggregator: options.AggregatorName = None,
     fps: options.Fps = options.DEFAULT_FPS,
     threshold: options.ThresholdValue = None,
+    fpir: options.Fpir = options.DEFAULT_FPIR,
+    calibration: options.CalibrationFile = None,
     as_json: options.AsJson = False,
     as_csv: options.AsCsv = False,
     quiet: options.Quiet = False,
@@ -102,7 +106,13 @@ def identify(
 
     check_format(as_json, as_csv)
     recognizer = options.recognizer(
-        detector=detector, embedder=embedder, aggregator=aggregator, fps=fps, threshold=threshold
+        detector=detector,
+        embedder=embedder,
+        aggregator=aggregator,
+        fps=fps,
+        threshold=threshold,
+        fpir=fpir,
+        calibration=calibration,
     )
     with (
         Gallery(gallery, create=False) as opened,
@@ -123,12 +133,13 @@ def identify(
             "faces": m.faces,
             "threshold": m.threshold,
             "threshold_source": m.threshold_source,
+            "fpir": m.fpir,
         }
         for m in matches
     ]
     columns = ["media", "start", "end", "who", "score", "faces"]
     if as_csv:
-        columns += ["threshold", "threshold_source"]
+        columns += ["threshold", "threshold_source", "fpir"]
     if not matches:
         remark(
             f"no face found in {source} (faces under {recognizer.pipeline.min_face:g} pixels are passed over)",
@@ -143,7 +154,18 @@ def identify(
         document=[m.to_dict() for m in matches],
     )
     if matches and not (as_json or as_csv):
-        remark(f"threshold {matches[0].threshold:.4f} ({matches[0].threshold_source})", quiet=quiet)
+        remark(_threshold_line(matches), quiet=quiet)
+
+
+def _threshold_line(matches: Sequence[Match]) -> str:
+    """The threshold of all matches; where they differ, the range and the most frequent one with its source."""
+    used = Counter((m.threshold, m.threshold_source) for m in matches)
+    ((value, source), _) = used.most_common(1)[0]
+    line = f"threshold {value:.4f} ({source})"
+    if len(used) > 1:
+        low, high = min(v for v, _ in used), max(v for v, _ in used)
+        line = f"thresholds {low:.4f} to {high:.4f}, by the sizes of the sets; most often {line[len('threshold ') :]}"
+    return line
 
 
 def list_people(

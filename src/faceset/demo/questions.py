@@ -29,6 +29,7 @@ class Row:
         score: similarity the answer rests on; None when there was none to compare.
         threshold: accept when the score reaches it.
         faces: number of faces the answer rests on.
+        threshold_source: where the threshold comes from; empty when there was nothing to compare.
     """
 
     step: str
@@ -38,6 +39,7 @@ class Row:
     score: float | None
     threshold: float
     faces: int
+    threshold_source: str = ""
 
     @property
     def ok(self) -> bool:
@@ -53,6 +55,7 @@ class Row:
             "truth": self.truth,
             "score": None if self.score is None else round(self.score, 6),
             "threshold": round(self.threshold, 6),
+            "threshold_source": self.threshold_source,
             "faces": self.faces,
             "ok": self.ok,
         }
@@ -78,7 +81,8 @@ def verify(recognizer: Recognizer, clips: Sequence[Clip]) -> list[Row]:
             continue
         decision = recognizer.compare(first, second)
         answer = "same" if decision.same else "different"
-        rows.append(Row("verify", question, answer, truth, decision.score, decision.threshold, sum(decision.faces)))
+        faces, source = sum(decision.faces), decision.threshold_source
+        rows.append(Row("verify", question, answer, truth, decision.score, decision.threshold, faces, source))
     return rows
 
 
@@ -95,7 +99,8 @@ def identify(recognizer: Recognizer, gallery: Gallery, clip: Clip, step: str) ->
         met.add(there)
         question = f"{clip.path.name} {match.start:.2f}-{match.end:.2f} s: who?"
         truth = there if there is not None and there in gallery else UNKNOWN
-        rows.append(Row(step, question, match.name or UNKNOWN, truth, match.score, match.threshold, match.faces))
+        answer, source = match.name or UNKNOWN, match.threshold_source
+        rows.append(Row(step, question, answer, truth, match.score, match.threshold, match.faces, source))
     for name in clip.people:
         if name not in met:
             truth = name if name in gallery else UNKNOWN

@@ -31,7 +31,7 @@ class DemoResult:
         rows: every question with its answer and the right one.
         sheet: the contact sheet (PNG).
         aggregator: what made the templates that answered.
-        threshold_source: where the threshold comes from.
+        threshold_source: where the threshold of the first question comes from.
         seconds: wall time of rendering, and of all the rest.
     """
 
@@ -120,7 +120,7 @@ def run_demo(
         rows=rows,
         sheet=sheet,
         aggregator=recognizer.aggregator.name,
-        threshold_source=recognizer.threshold.source,
+        threshold_source=next((row.threshold_source for row in rows if row.threshold_source), ""),
         seconds=(rendered - started, time.perf_counter() - rendered),
     )
 

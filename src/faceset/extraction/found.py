@@ -13,6 +13,8 @@ from faceset.errors import FeatureTableError
 NOTES = "notes.jsonl"
 KEY = "found"
 """Where the table's settings hold it."""
+RULE = "fallback_rule"
+"""Where they hold the rule by which faces were placed that were not detected, if there are any."""
 
 
 @dataclass
@@ -26,7 +28,10 @@ class ExtractReport:
         people: people with a face in the table.
         faces, degraded: rows of faces as they are, and of degraded copies.
         without_face: names of files without a face in any frame.
-        failed: a sentence for every file that could not be read to its end.
+        failed: a sentence for every file that could not be read to its end, or face that could not be cut out.
+        fallback: names of files or faces whose face was not detected but placed by a rule; these rows have score 0.
+        fallback_rule: the rule.
+        missing: names that were asked for and whose file is not there; they are looked for again by the next run.
     """
 
     media: int = 0
@@ -37,6 +42,9 @@ class ExtractReport:
     degraded: int = 0
     without_face: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    fallback: list[str] = field(default_factory=list)
+    fallback_rule: str = ""
+    missing: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -45,19 +53,20 @@ class ExtractReport:
 
 @dataclass
 class Note:
-    """What went wrong in one medium.
+    """What one medium did not give, or gave by a rule only.
 
     Attributes:
         empty: whether it gave no row at all.
-        without_face, failed: as in :class:`ExtractReport`.
+        without_face, failed, fallback: as in :class:`ExtractReport`.
     """
 
     empty: bool = False
     without_face: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    fallback: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return self.empty or bool(self.without_face or self.failed)
+        return self.empty or bool(self.without_face or self.failed or self.fallback)
 
 
 def append(folder: Path, medium: str, note: Note) -> None:

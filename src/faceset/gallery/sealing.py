@@ -79,6 +79,18 @@ class Seal:
         """
         return self._open(vector, _place("template.vector", person_uid, aggregator))
 
+    def seal_value(self, value: bytes, column: str, uid: str) -> bytes:
+        """A value of another file than a gallery, encrypted."""
+        return self._close(value, _place(column, uid, ""))
+
+    def open_value(self, value: bytes, column: str, uid: str) -> bytes:
+        """What :meth:`seal_value` was given.
+
+        Raises:
+            GalleryError: as :meth:`open_face`.
+        """
+        return self._open(value, _place(column, uid, ""))
+
     def _face(self, values: Mapping[str, Any], medium_uid: str, turn: Any) -> dict[str, Any]:
         turned = dict(values)
         if self._cipher is None:

@@ -202,8 +202,8 @@ def read_page(connection: Connection, limit: int, offset: int, part: str) -> Peo
     """
     # No database folds the case of all of Unicode: names are sorted here, and only what is shown is read in full.
     part = part.casefold()
-    named = connection.execute(sa.select(person.c.name, person.c.id)).tuples()
-    found = sorted((name.casefold(), name, number) for name, number in named if part in name.casefold())
+    named = ((name.casefold(), name, n) for name, n in connection.execute(sa.select(person.c.name, person.c.id)))
+    found = sorted(one for one in named if part in one[0])
     numbers = [number for _, _, number in found[offset : offset + limit]]
     counts = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(medium.c.faces), 0), medium.c.person_id)
     counted = connection.execute(counts.where(medium.c.person_id.in_(numbers)).group_by(medium.c.person_id))

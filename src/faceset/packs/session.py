@@ -20,7 +20,7 @@ _CREATION = threading.Lock()
 """Running a session is thread-safe; creating two at once is not promised to be."""
 
 
-def open_session(path_or_bytes: Path | str | bytes, *, what: str) -> Any:
+def open_session(path_or_bytes: Path | str | bytes, *, what: str, threads: int | None = None) -> Any:
     """An ``onnxruntime.InferenceSession`` on the CPU.
 
     Memory patterns are off: one is kept for every input shape, so that batches and pictures of varying size would make
@@ -30,6 +30,7 @@ def open_session(path_or_bytes: Path | str | bytes, *, what: str) -> Any:
     Args:
         path_or_bytes: an ONNX file, or its bytes.
         what: what the model is, for error messages, such as ``"embedder dlib-resnet"``.
+        threads: that one run may use; None: as the settings say. The last bits of a result depend on it.
 
     Raises:
         ModelFileError: the file is missing, or is no ONNX model that this ONNX Runtime can run.
@@ -44,7 +45,7 @@ def open_session(path_or_bytes: Path | str | bytes, *, what: str) -> Any:
             raise ModelFileError(f"{name} does not exist; import or pull the model again (see `faceset models list`)")
     options = ort.SessionOptions()
     options.log_severity_level = 3  # errors only: the library must not print by itself
-    options.intra_op_num_threads = settings.threads()
+    options.intra_op_num_threads = settings.threads() if threads is None else threads
     options.enable_mem_pattern = False
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:

@@ -132,7 +132,7 @@ def enroll_track(
         who,
         aggregator=recognizer.aggregator,
         same_score=2.0,
-        threshold=recognizer.threshold.value,
+        threshold=recognizer.thresholds.alike(recognizer.aggregator.name, len(gallery)),
         keep_crops=keep_crops,
     )
     _add(gallery, work, one)

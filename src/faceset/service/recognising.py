@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
+from faceset.calibration import FAR, FPIR
 from faceset.errors import ModelError
 from faceset.recognizer import Recognizer
 from faceset.service.config import ServiceConfig
@@ -184,6 +185,9 @@ class Recognising:
             aggregator=self._config.aggregator if made is None else made.aggregator,
             fps=self._config.fps or None,
             threshold=self._config.threshold,
+            far=self._config.far or FAR,
+            fpir=self._config.fpir or FPIR,
+            calibration=self._config.calibration,
         )
 
 

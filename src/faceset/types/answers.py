@@ -83,6 +83,8 @@ class Decision:
         model_id: id of the embedder.
         aggregator: name of the aggregator, or both names joined by ``/`` where they differ.
         left_out: sentences on what was seen in either source and not used, and why.
+        far: the FAR that the threshold was calibrated for; None when that is not known.
+        fpir: always None: two templates were compared, nobody was searched for.
     """
 
     score: float
@@ -92,6 +94,8 @@ class Decision:
     model_id: str
     aggregator: str
     left_out: tuple[str, ...] = ()
+    far: float | None = None
+    fpir: float | None = None
     same: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -109,6 +113,8 @@ class Decision:
             "score": round(self.score, 6),
             "threshold": round(self.threshold, 6),
             "threshold_source": self.threshold_source,
+            "far": self.far,
+            "fpir": self.fpir,
             "faces": list(self.faces),
             "model_id": self.model_id,
             "aggregator": self.aggregator,
@@ -140,6 +146,8 @@ class Match:
         template: the probe template, with its faces and weights.
         media: name of the medium; track, shot: see :class:`FaceSet`.
         start, end: seconds.
+        far: always None: the threshold is that of a search.
+        fpir: the FPIR that the threshold was calibrated for; None when that is not known.
     """
 
     name: str | None
@@ -153,6 +161,8 @@ class Match:
     shot: int
     start: float
     end: float
+    far: float | None = None
+    fpir: float | None = None
 
     @property
     def known(self) -> bool:
@@ -176,6 +186,8 @@ class Match:
             "score": None if self.score is None else round(self.score, 6),
             "threshold": round(self.threshold, 6),
             "threshold_source": self.threshold_source,
+            "far": self.far,
+            "fpir": self.fpir,
             "faces": self.faces,
             "candidates": [c.to_dict() for c in self.candidates],
         }

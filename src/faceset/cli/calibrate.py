@@ -1,0 +1,218 @@
+"""``faceset calibrate``: thresholds for a FAR and an FPIR from one's own people, or from those of a protocol."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from faceset.cli import options
+from faceset.cli.output import check_format, counted, emit, remark, warnings_shown
+from faceset.cli.progress import Bar
+from faceset.errors import CalibrationError, InputError
+
+if TYPE_CHECKING:
+    from faceset.calibration import Calibration
+    from faceset.feature_table import FeatureTable
+
+COLUMNS = ["kind", "faces", "gallery", "rate", "threshold", "low", "high", "tar", "resolved", "rule"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+    app.command()(calibrate)
+
+
+def calibrate(
+    root: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="ROOT",
+            help="Folder laid out as <person>/<medium>, or with --protocol the folder of its official files.",
+        ),
+    ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option("--features", "-f", help="A table of `faceset extract`: read where it is there, else written."),
+    ] = None,
+    far: Annotated[
+        list[float] | None,
+        typer.Option(help="FAR to find thresholds for, besides 0.1, 0.01, 0.001 and 0.0001; may be repeated."),
+    ] = None,
+    fpir: Annotated[
+        list[float] | None, typer.Option(help="FPIR of searches, besides 0.1 and 0.01; may be repeated.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The file (default: your own, which verify and identify then use)."),
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="Take the faces that a protocol of `faceset evaluate` names; needs --features."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the templates and resamples that are drawn.", min=0)] = 0,
+    detector: options.Detector = options.DEFAULT_DETECTOR,
+    embedder: options.EmbedderName = options.DEFAULT_EMBEDDER,
+    aggregator: options.AggregatorName = None,
+    fps: options.Fps = options.DEFAULT_FPS,
+    as_json: options.AsJson = False,
+    as_csv: options.AsCsv = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Find the thresholds at which strangers pass for the same person as rarely as asked for, from your own people.
+
+    Example: faceset calibrate people/ --far 1e-3
+    """
+    import faceset.features  # noqa: F401 - names the extra that is missing before any model is loaded
+    from faceset import aggregation, calibration
+    from faceset.calibration.lookup import check_rate
+
+    check_format(as_json, as_csv)
+    fars = {*calibration.FARS, *(check_rate(v, "far") for v in far or ())}
+    fpirs = {*calibration.FPIRS, *(check_rate(v, "fpir") for v in fpir or ())}
+    if output is not None and not output.parent.is_dir():
+        raise CalibrationError(f"{output}: the folder {output.parent} does not exist; make it first")
+    with (
+        warnings_shown(quiet=quiet),
+        Bar("calibrating:", quiet=quiet) as bar,
+        _table(root, features, protocol, detector, embedder, fps, bar) as (table, source),
+    ):
+        if aggregator is None:
+            maker = aggregation.default(table.embedder)
+        else:
+            maker = aggregation.get(aggregator, model_id=table.embedder)
+        made = calibration.fit(
+            table,
+            maker,
+            source=source,
+            fars=sorted(fars),
+            fpirs=sorted(fpirs),
+            seed=seed,
+            progress=lambda what, done, steps: bar.update(what, float(done), float(steps)),
+        )
+    if output is None:
+        output = calibration.user_path(made.model_id, made.aggregator)
+        try:
+            output.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CalibrationError(
+                f"{output.parent} cannot be made ({error.strerror}); set FACESET_CALIBRATIONS to another folder, or "
+                "give --output"
+            ) from error
+        remark(f"verify and identify use it from now on: {output}", quiet=quiet)
+    calibration.save(made, output)
+    _print(made, output, as_json=as_json, as_csv=as_csv, quiet=quiet)
+
+
+@contextlib.contextmanager
+def _table(
+    root: Path | None,
+    features: Path | None,
+    protocol: str | None,
+    detector: str,
+    embedder: str,
+    fps: float | None,
+    bar: Bar,
+) -> Iterator[tuple[FeatureTable, str]]:
+    """The features to calibrate on, and whom they are of, in words."""
+    from faceset.features import read
+
+    if protocol is not None:
+        if root is None or features is None:
+            raise InputError("--protocol needs ROOT, the folder of its official files, and --features, the table")
+        table = _of_protocol(protocol, root, read(features), features)
+        yield table, f"{_people(table)} of protocol {protocol}"
+    elif root is None or (features is not None and features.exists()):
+        if features is None:
+            raise InputError("give ROOT, a folder of people laid out as <person>/<medium>, or --features")
+        table = read(features)
+        yield table, f"{_people(table)} of {features.name}"
+    else:
+        from faceset.extraction import ExtractConfig, extract
+
+        pipeline = options.recognizer(detector=detector, embedder=embedder).pipeline
+        with tempfile.TemporaryDirectory() as folder:
+            table, _ = extract(
+                root,
+                features if features is not None else Path(folder) / "features.parquet",
+                pipeline,
+                ExtractConfig(fps=fps or 0.0),
+                progress=lambda done, media, faces: bar.update("faces", float(done), float(media), f"{faces} faces"),
+            )
+            yield table, f"{_people(table)} of {root.resolve().name}"
+
+
+def _of_protocol(name: str, root: Path, table: FeatureTable, file: Path) -> FeatureTable:
+    """The rows of the media that the protocol's templates are made of, under the people it says they are of."""
+    import dataclasses
+
+    import numpy as np
+
+    from faceset.evaluation import protocols
+    from faceset.feature_table import Labels
+
+    who: dict[str, str] = {}
+    for experiment in protocols.load(name, root):
+        t, faces = experiment.templates, experiment.faces
+        for i in range(len(t)):
+            for entry in t.entries[t.offsets[i] : t.offsets[i + 1]]:
+                who[faces.names[entry]] = t.subject.names[t.subject.codes[i]]
+    found = table.take(table.medium.is_in(who))
+    if not len(found):
+        raise InputError(
+            f"{file} holds none of the {len(who)} media that protocol {name} names, such as {next(iter(who))!r}; "
+            "extract the features of its pictures first"
+        )
+    media = [found.medium.names[c] for c in found.medium.codes]
+    return dataclasses.replace(found, subject=Labels.of(np.array([who[medium] for medium in media])))
+
+
+def _people(table: FeatureTable) -> str:
+    return counted(len(table.subject.names), "person", "people")
+
+
+def _print(made: Calibration, output: Path, *, as_json: bool, as_csv: bool, quiet: bool) -> None:
+    records = [
+        {
+            "kind": "FAR",
+            "faces": " and ".join(str(made.classes[i]) for i in pair.sizes),
+            "gallery": None,
+            "rate": f"{p.far:g}",
+            **{name: getattr(p, name) for name in ("threshold", "low", "high", "tar", "resolved", "rule")},
+        }
+        for pair in made.pairs
+        for p in pair.points
+    ] + [
+        {
+            "kind": "FPIR",
+            "faces": "1 and 1",
+            "gallery": s.gallery,
+            "rate": f"{s.fpir:g}",
+            **{name: getattr(s, name) for name in ("threshold", "low", "high", "resolved")},
+            "tar": None,
+            "rule": "measured" if s.resolved else "strict",
+        }
+        for s in made.searches
+    ]  # fmt: skip
+    emit(
+        as_json=as_json,
+        as_csv=as_csv,
+        title=f"{output}: {counted(made.people, 'person', 'people')}, {made.media} media, {made.faces} faces; "
+        f"aggregator {made.aggregator}, embedder {made.model_id}",
+        records=records,
+        columns=COLUMNS,
+        document={"file": str(output), **made.to_dict()},
+    )
+    unsure = sum(not record["resolved"] for record in records)
+    if unsure:
+        remark(
+            f"{unsure} of {len(records)} thresholds are not resolved: too few people for that rate and size, so they "
+            "are set on the strict side; more people make them exact",
+            quiet=quiet,
+        )
+    if not made.searches:
+        remark("too few people for thresholds of searches; identify needs --threshold", quiet=quiet)

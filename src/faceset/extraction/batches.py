@@ -1,0 +1,58 @@
+"""Frames of many media through the detector, as many together as is worth while."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Generic, NamedTuple, TypeVar
+
+from faceset.detection import Detector
+from faceset.pipeline import PIXELS_PER_BATCH
+from faceset.types import Face, Frame
+
+Item = TypeVar("Item")
+
+
+class Step(NamedTuple, Generic[Item]):
+    """A frame of an item, or None where the item ends."""
+
+    item: Item
+    frame: Frame | None
+    still: bool = False
+    """Whether the frame is a picture of its own, not one of a video."""
+
+
+class Seen(NamedTuple, Generic[Item]):
+    """A frame and the faces in it, in the detector's order."""
+
+    item: Item
+    frame: Frame
+    still: bool
+    faces: list[Face]
+
+
+def batches(steps: Iterator[Step[Item]], chunk: int) -> Iterator[list[Step[Item]]]:
+    """Steps with about ``chunk`` frames, or few enough pixels to be held at once; most end where an item ends."""
+    batch: list[Step[Item]] = []
+    full = 0.0
+    for step in steps:
+        batch.append(step)
+        if step.frame is not None:
+            full += max(1 / chunk, step.frame.image.shape[0] * step.frame.image.shape[1] / PIXELS_PER_BATCH)
+        if full >= (1 if step.frame is None else 2):
+            yield batch
+            batch, full = [], 0.0
+    if batch:
+        yield batch
+
+
+def detected(steps: Sequence[Step[Item]], detector: Detector) -> Iterator[Seen[Item]]:
+    """The faces of every frame among the steps; frames of one size go to the detector together."""
+    frames = sorted(
+        ((step.item, step.frame, step.still) for step in steps if step.frame is not None),
+        key=lambda entry: entry[1].image.shape,
+    )
+    for _, group in itertools.groupby(frames, key=lambda entry: entry[1].image.shape):
+        while some := list(itertools.islice(group, 16)):
+            for entry, faces in zip(some, detector.detect([frame.image for _, frame, _ in some]), strict=True):
+                yield Seen(*entry, faces)
