@@ -395,6 +395,8 @@ def test_refusals() -> None:
         {"fars": (1.0,)},
         {"fars": ()},
         {"fars": (0.1, 0.1)},
+        {"fars": (0.1000001, 0.1000002)},  # figures go by six digits
+        {"resamples": 10**11},
         {"fpirs": (2,)},
         {"ranks": (0,)},
     ):
