@@ -388,7 +388,7 @@ def test_refusals() -> None:
     other = table([face_row(f"x{i}.png", degrees(i)) for i in range(9)])
     with pytest.raises(FeatureTableError, match=r"8 of 8 entries .* 'a1', 'a2', 'a3', the table has 'x0.png'"):
         evaluate([experiment], other, ["mean"])
-    with pytest.raises(FeatureTableError, match="missing='miss'"):
+    with pytest.raises(FeatureTableError, match="--missing miss"):
         evaluate([experiment], plane(), ["mean"], missing="error")
     for bad in (
         {"fars": (0.0,)},
