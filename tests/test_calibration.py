@@ -546,6 +546,7 @@ def point(**changes: Any) -> dict[str, Any]:
         (broken(**point(high=0.7, low=0.65)), "outside its interval"),
         (broken(**point(far=0.1)), "must fall from point to point"),
         (broken(**point(far=0.0)), "between 0 and 1"),
+        (broken(**point(far=0.02)), "has other FAR than size pair"),
         (broken(**point(tar=2)), "tar must be in 0..1"),
         (broken(**point(resolved=1)), "resolved must be true or false"),
         (broken().replace(b"0.72", b"0.55"), "thresholds of .* must not fall"),

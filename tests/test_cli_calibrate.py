@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,16 @@ def test_from_a_protocol(tmp_path: Path) -> None:
     assert "needs ROOT" in refused("calibrate", "--features", tmp_path / "f.parquet", *words)
 
 
+def test_a_folder_that_cannot_be_made_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("FACESET_CALIBRATIONS", str(tmp_path / "file" / "own"))
+    said = refused("calibrate", "--features", tmp_path / "none.parquet")
+    assert "file cannot be written" in said
+    assert "set FACESET_CALIBRATIONS" in said
+
+
 def test_bad_input(table: Path, tmp_path: Path) -> None:
     assert "far must be a number between 0 and 1" in refused("calibrate", "--features", table, "--far", 0)
     assert "fpir must be a number between 0 and 1" in refused("calibrate", "--features", table, "--fpir", 1)
@@ -155,6 +166,8 @@ def test_bad_input(table: Path, tmp_path: Path) -> None:
         "calibrate", "--features", table, "-o", tmp_path / "no" / "c.json"
     )
     assert "exclude each other" in refused("calibrate", "--features", table, "--json", "--csv")
+    for place in (tmp_path, "", os.devnull):
+        assert "is no regular file" in refused("calibrate", "--features", "none.parquet", "-o", place)
     picture = write(collins(), tmp_path / "a.png")
     assert "far must be a number between 0 and 1" in refused("verify", picture, picture, "--far", 2)
     assert "FAR 1e-09 is below 0.0001" in refused("verify", picture, picture, "--far", 1e-9)

@@ -388,13 +388,15 @@ def test_refusals() -> None:
     other = table([face_row(f"x{i}.png", degrees(i)) for i in range(9)])
     with pytest.raises(FeatureTableError, match=r"8 of 8 entries .* 'a1', 'a2', 'a3', the table has 'x0.png'"):
         evaluate([experiment], other, ["mean"])
-    with pytest.raises(FeatureTableError, match="missing='miss'"):
+    with pytest.raises(FeatureTableError, match="--missing miss"):
         evaluate([experiment], plane(), ["mean"], missing="error")
     for bad in (
         {"fars": (0.0,)},
         {"fars": (1.0,)},
         {"fars": ()},
         {"fars": (0.1, 0.1)},
+        {"fars": (0.1000001, 0.1000002)},  # figures go by six digits
+        {"resamples": 10**11},
         {"fpirs": (2,)},
         {"ranks": (0,)},
     ):

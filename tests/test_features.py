@@ -195,6 +195,54 @@ def test_missing_damaged_foreign_and_newer_files(tmp_path):
         features.read(tmp_path / "lacks.parquet")
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("settings", "{oops", "settings are no JSON object"),
+        ("settings", "[1]", "settings are no JSON object"),
+        ("scheme", "nobodys", "landmarks of scheme 'nobodys', but known are"),
+    ],
+)
+def test_damaged_metadata_names_the_file(tmp_path, key, value, reason):
+    path = tmp_path / "t.parquet"
+    features.write(path, table_of(rows_of_people(), "emb-1"))
+    whole = pq.read_table(path)
+    changed = {**whole.schema.metadata, f"faceset.{key}".encode(): value.encode()}
+    pq.write_table(whole.replace_schema_metadata(changed), path)
+    with pytest.raises(FeatureTableError, match=rf"t\.parquet.*{reason}.*; extract it again"):
+        features.read(path)
+
+
+def test_vectors_of_varying_length_are_refused(tmp_path):
+    path = tmp_path / "t.parquet"
+    features.write(path, table_of(rows_of_people(), "emb-1"))
+    whole = pq.read_table(path)
+    at = whole.schema.get_field_index("vector")
+    lists = pa.array(whole["vector"].to_pylist(), pa.list_(pa.float32()))
+    pq.write_table(whole.set_column(at, "vector", lists), path)
+    with pytest.raises(FeatureTableError, match=r"t\.parquet is damaged \(its vectors are list.*extract it again"):
+        features.read(path)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "what"),
+    [
+        ("vectors", np.nan, "a vector with NaN or infinity"),
+        ("vectors", 0.0, "a norm that is not the length of its vector"),
+        ("score", np.nan, "a detector score that is no number of 0 or more"),
+        ("score", -1.0, "a detector score that is no number of 0 or more"),
+        ("norm", np.nan, "a norm that is not the length of its vector"),
+        ("norm", 0.0, "a norm that is not the length of its vector"),
+    ],
+)
+def test_numbers_that_no_extraction_writes_name_file_and_row(tmp_path, column, value, what):
+    table = table_of(rows_of_people(), "emb-1")
+    getattr(table, column)[2] = value
+    features.write(tmp_path / "t.parquet", table)
+    with pytest.raises(FeatureTableError, match=rf"t\.parquet holds {what} in row 2; extract it again"):
+        features.read(tmp_path / "t.parquet")
+
+
 def test_damaged_bytes_are_noticed(tmp_path):
     path = tmp_path / "t.parquet"
     table = table_of(rows_of_people(), "emb-1")

@@ -151,7 +151,7 @@ def test_every_one_character_edit_of_a_field_is_another_trial_or_an_error(tmp_pa
 def test_what_cannot_be_asked(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="lfw has no task 'identify'"):
         lfw.load(tmp_path, task="identify")
-    for name in ("../pairs.txt", "/etc/passwd"):
+    for name in ("../pairs.txt", "/etc/passwd", ""):
         with pytest.raises(InputError, match="is no name of a list below the root"):
             lfw.verification(tmp_path, pairs=name)
     with pytest.raises(ProtocolError, match=r"does not hold pairs\.txt"):

@@ -34,8 +34,9 @@ def test_every_protocol_has_the_same_face(name: str, tmp_path: Path) -> None:
     assert getattr(protocols, name) is module
     with pytest.raises(ProtocolError):  # an empty folder holds no protocol
         protocols.load(name, tmp_path)
-    with pytest.raises(ProtocolError, match=f"nowhere is no folder; for {name} give one that holds"):
+    with pytest.raises(ProtocolError, match=f"nowhere is no folder; for {name} give one that holds") as caught:
         protocols.load(name, tmp_path / "nowhere")
+    assert "\n" not in str(caught.value)  # an error is one line
     with pytest.raises(InputError, match=f"protocol {name} has no option 'nonsense'; it has task"):
         protocols.load(name, tmp_path, nonsense=1)
 

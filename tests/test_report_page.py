@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -158,6 +159,8 @@ def test_a_page_is_whole_or_not_there(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"is a folder; name a file"):
         check(tmp_path)
+    with pytest.raises(InputError, match=r"is no regular file"):
+        check(Path(os.devnull))
     with pytest.raises(InputError, match=r"nowhere.*cannot be written"):
         check(tmp_path / "nowhere" / "r.html")
     with pytest.raises(InputError, match="cannot be written"):

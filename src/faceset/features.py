@@ -160,8 +160,8 @@ def read(path: Path | str) -> FeatureTable:
     for part in parts:
         with _opened(part) as file:
             schema = file.schema_arrow
-            width = schema.field("vector").type.list_size if "vector" in schema.names else -1
-            headers.append((file.metadata.num_rows, {**_metadata(schema, part), "width": width}))
+            header = _metadata(schema, part)
+            headers.append((file.metadata.num_rows, {**header, "width": schema.field("vector").type.list_size}))
     first = headers[0][1]
     for part, (_, header) in zip(parts, headers, strict=True):
         if header["embedder"] != first["embedder"]:
@@ -194,6 +194,7 @@ def _fill(parts: list[Path], M: int, header: dict[str, Any]) -> FeatureTable:
     known: dict[str, dict[str, int]] = {name: {} for name in NAMES}
     at = 0
     for part in parts:
+        start = at
         with _opened(part, read_dictionary=list(NAMES)) as file:
             try:
                 for batch in file.iter_batches(batch_size=_ROWS):
@@ -207,11 +208,10 @@ def _fill(parts: list[Path], M: int, header: dict[str, Any]) -> FeatureTable:
                         ids = known[name]
                         mapped = [ids.setdefault(value, len(ids)) for value in column.dictionary.to_pylist()]
                         codes[name][here] = np.array(mapped, np.int32)[column.indices.to_numpy()]
+                    _check(lists["vector"][here], numbers["score"][here], numbers["norm"][here], part, at - start)
                     at += batch.num_rows
             except (pa.ArrowException, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
                 raise FeatureTableError(f"{part} is damaged ({error}); extract it again") from error
-    if not np.isfinite(lists["vector"]).all():
-        raise FeatureTableError(f"{parts[0].parent} holds vectors with NaN or infinity; extract it again")
     names: dict[str, Any] = {name: _sorted_labels(codes[name], known[name]) for name in NAMES}
     return FeatureTable(
         embedder=header["embedder"],
@@ -223,6 +223,20 @@ def _fill(parts: list[Path], M: int, header: dict[str, Any]) -> FeatureTable:
         **names,
         **numbers,
     )
+
+
+def _check(vectors: Any, score: Any, norm: Any, part: Path, first: int) -> None:
+    """Refuse numbers that no writer of ours makes; ``first`` is the number, within the part, of the first row."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+        wrong = {
+            "a vector with NaN or infinity": ~np.isfinite(length),
+            "a detector score that is no number of 0 or more": ~(np.isfinite(score) & (score >= 0)),
+            "a norm that is not the length of its vector": ~(np.abs(norm - length) <= 1e-3 * length),
+        }
+    for what, rows in wrong.items():
+        if rows.any():
+            raise FeatureTableError(f"{part} holds {what} in row {first + int(np.argmax(rows))}; extract it again")
 
 
 def _sorted_labels(codes: Any, known: dict[str, int]) -> Labels:
@@ -255,11 +269,21 @@ def _metadata(schema: Any, part: Path) -> dict[str, Any]:
     missing = {"vector", "box", "landmarks", *NAMES, *SCALARS} - set(schema.names)
     if missing or not {"faceset.embedder", "faceset.scheme", "faceset.settings"} <= set(found):
         raise FeatureTableError(f"{part} lacks {', '.join(sorted(missing)) or 'metadata'}; extract it again")
-    return {
-        "embedder": found["faceset.embedder"],
-        "scheme": found["faceset.scheme"],
-        "settings": json.loads(found["faceset.settings"]),
-    }
+    try:
+        settings = json.loads(found["faceset.settings"])
+    except (ValueError, RecursionError):
+        settings = None
+    if not isinstance(settings, dict):
+        raise FeatureTableError(f"{part} is damaged (its settings are no JSON object); extract it again")
+    if found["faceset.scheme"] not in LANDMARK_SCHEMES:
+        raise FeatureTableError(
+            f"{part} has landmarks of scheme {found['faceset.scheme']!r}, but known are "
+            f"{', '.join(sorted(LANDMARK_SCHEMES))}; extract it again"
+        )
+    kind = schema.field("vector").type
+    if not pa.types.is_fixed_size_list(kind):
+        raise FeatureTableError(f"{part} is damaged (its vectors are {kind}, no list of fixed size); extract it again")
+    return {"embedder": found["faceset.embedder"], "scheme": found["faceset.scheme"], "settings": settings}
 
 
 def _write(path: Path, table: FeatureTable) -> None:

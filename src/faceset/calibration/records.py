@@ -123,6 +123,8 @@ class Calibration:
             fars = [p.far for p in pair.points]
             if not fars or fars != sorted(set(fars), reverse=True):
                 raise InputError(f"the FAR of size pair {pair.sizes} must fall from point to point")
+            if fars != [p.far for p in self.pairs[0].points]:
+                raise InputError(f"size pair {pair.sizes} has other FAR than size pair {self.pairs[0].sizes}")
             _check_rising([p.threshold for p in pair.points], f"the thresholds of size pair {pair.sizes}")
             for p in pair.points:
                 _check_point(p.far, p.threshold, p.low, p.high, "FAR")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from faceset import settings
 from faceset.cli import options
 from faceset.cli.output import check_format, counted, emit, remark, warnings_shown
 from faceset.cli.progress import Bar
@@ -74,8 +75,7 @@ def calibrate(
     check_format(as_json, as_csv)
     fars = {*calibration.FARS, *(check_rate(v, "far") for v in far or ())}
     fpirs = {*calibration.FPIRS, *(check_rate(v, "fpir") for v in fpir or ())}
-    if output is not None and not output.parent.is_dir():
-        raise CalibrationError(f"{output}: the folder {output.parent} does not exist; make it first")
+    _check_place(output)
     with (
         warnings_shown(quiet=quiet),
         Bar("calibrating:", quiet=quiet) as bar,
@@ -94,18 +94,41 @@ def calibrate(
             seed=seed,
             progress=lambda what, done, steps: bar.update(what, float(done), float(steps)),
         )
+    own = output is None
     if output is None:
         output = calibration.user_path(made.model_id, made.aggregator)
         try:
             output.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise CalibrationError(
-                f"{output.parent} cannot be made ({error.strerror}); set FACESET_CALIBRATIONS to another folder, or "
-                "give --output"
-            ) from error
-        remark(f"verify and identify use it from now on: {output}", quiet=quiet)
+            raise _refused(output.parent, error, own=True) from error
     calibration.save(made, output)
+    if own:
+        remark(f"verify and identify use it from now on: {output}", quiet=quiet)
     _print(made, output, as_json=as_json, as_csv=as_csv, quiet=quiet)
+
+
+def _check_place(output: Path | None) -> None:
+    """Refuse a place that cannot be written, before work that may take hours; makes no folder."""
+    if output is None:
+        folder = settings.calibrations_dir()
+        while not folder.exists() and folder != folder.parent:  # what is missing will be made
+            folder = folder.parent
+    else:
+        folder = output.parent
+        if not folder.is_dir():
+            raise CalibrationError(f"{output}: the folder {folder} does not exist; make it first")
+        if not output.name or (output.exists() and not output.is_file()):
+            raise CalibrationError(f"{output} is no regular file; name a file such as calibration.json")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _refused(folder, error, own=output is None) from error
+
+
+def _refused(folder: Path, error: OSError, *, own: bool) -> CalibrationError:
+    cure = "set FACESET_CALIBRATIONS to another folder, or give --output" if own else "choose another place"
+    return CalibrationError(f"{folder} cannot be written ({error.strerror or error}); {cure}")
 
 
 @contextlib.contextmanager

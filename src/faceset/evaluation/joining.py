@@ -151,7 +151,7 @@ def _check_missing(faces: FaceList, table: FeatureTable, gone: Ints, entries: in
     cure = (
         "extract features for this protocol with the same root"
         if 2 * gone.size > entries
-        else "extract them, or let them count as failures to enrol (missing='miss')"
+        else "extract them, or let them count as failures to enrol (--missing miss)"
     )
     raise FeatureTableError(
         f"{gone.size} of {entries} entries of the protocol have no usable row in the feature table; missing are "

@@ -11,6 +11,8 @@ from faceset.metrics.rate import check_far
 FARS = (1e-4, 1e-3, 1e-2, 1e-1)
 FPIRS = (0.01, 0.1)
 RANKS = (1, 5, 10)
+MOST_RESAMPLES = 10_000
+"""More would need gigabytes and say no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +34,12 @@ class Options:
             check_far(fpir, "fpir")
         for name in ("fars", "fpirs", "ranks"):
             values = getattr(self, name)
-            if not values or len(set(values)) < len(values):
+            if not values or len({f"{value:g}" for value in values}) < len(values):  # figures go by six digits
                 raise InputError(f"{name} must be different values, at least one, but got {values}")
-        if min(self.ranks) < 1 or self.resamples < 0:
-            raise InputError(f"ranks must be >= 1 and resamples >= 0, but got {self.ranks} and {self.resamples}")
+        if min(self.ranks) < 1:
+            raise InputError(f"ranks must be >= 1, but got {self.ranks}")
+        if not 0 <= self.resamples <= MOST_RESAMPLES:
+            raise InputError(f"resamples must be 0 to {MOST_RESAMPLES:,}, but got {self.resamples}")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for the signature."""

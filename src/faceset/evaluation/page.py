@@ -79,6 +79,8 @@ def check(path: Path) -> None:
         pass
     if path.is_dir():
         raise InputError(f"{path} is a folder; name a file for the page, such as {path / 'report.html'}")
+    if path.exists() and not path.is_file():  # a rename would put the page in place of a device
+        raise InputError(f"{path} is no regular file; name another file for the page")
     try:
         with tempfile.TemporaryFile(dir=path.parent):
             pass

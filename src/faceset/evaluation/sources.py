@@ -78,7 +78,8 @@ def _from_array(path: Path, faces: FaceList, model_id: str | None) -> FeatureTab
             f"{path} has {array.shape[0]} rows, but the protocol lists {F} faces; one row a face is needed, in the "
             "order of the protocol's files"
         )
-    vectors = array if array.dtype == np.float32 else np.asarray(array, dtype=np.float32)
+    with np.errstate(over="ignore"):  # what single precision cannot hold becomes infinite, and is refused below
+        vectors = array if array.dtype == np.float32 else np.asarray(array, dtype=np.float32)
     blank = np.full((F, 1), np.nan, np.float32)
     scores = np.ones(F) if faces.scores is None else faces.scores
     return FeatureTable(

@@ -91,7 +91,8 @@ def load(name: str, root: Path | str, **chosen: Any) -> tuple[Experiment, ...]:
         raise InputError(f"there is no task {chosen['task']!r}; choose one of {', '.join(TASKS)}")
     root = Path(root)
     if not root.is_dir():
-        raise ProtocolError(f"{root} is no folder; for {name} give one that holds\n{module.LAYOUT}")
+        layout = "; ".join(module.LAYOUT.splitlines())
+        raise ProtocolError(f"{root} is no folder; for {name} give one that holds {layout}")
     return module.load(root, **chosen)
 
 

@@ -49,7 +49,7 @@ def verification(root: Path, *, pairs: str = "pairs.txt") -> Verification:
         ProtocolError: the list is missing or damaged: not as many lines as its header says, a pair of the other kind in
             a block, a picture paired with itself, a pair twice.
     """
-    if PurePosixPath(pairs).is_absolute() or ".." in PurePosixPath(pairs).parts:
+    if not pairs or PurePosixPath(pairs).is_absolute() or ".." in PurePosixPath(pairs).parts:
         raise InputError(f"{pairs!r} is no name of a list below the root; give one such as pairs.txt")
     file = read_text(Path(root), pairs)
     file.check_ended()
