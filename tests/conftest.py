@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from service_app import Running
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -51,3 +56,28 @@ def _shared_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 def _no_calibrations_of_ones_own(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Thresholds come from what ships, not from what the developer has calibrated."""
     os.environ["FACESET_CALIBRATIONS"] = str(tmp_path_factory.mktemp("calibrations"))
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A service that the tests of its calls share; each test works in a gallery of its own (``query``)."""
+    pytest.importorskip("fastapi", reason="the extra `service` is not installed")
+    from service_app import running
+
+    with running(tmp_path_factory.mktemp("service"), at_once_seconds=5.0, max_files=8) as found:
+        yield found
+
+
+@pytest.fixture
+def query(app: Running, request: pytest.FixtureRequest) -> dict[str, str]:
+    """A gallery of the test's own."""
+    name = request.node.name.removeprefix("test_").partition("[")[0][:50]
+    return app.gallery(name)
+
+
+@pytest.fixture(scope="session")
+def media_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures and clips of two people, and files with nobody in them."""
+    from service_media import media
+
+    return media(tmp_path_factory.mktemp("media"))

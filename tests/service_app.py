@@ -98,3 +98,11 @@ def kind(answer: httpx.Response) -> str:
     assert body["status"] == answer.status_code
     assert {"type", "title", "status", "detail"} <= set(body)
     return str(body["type"]).removeprefix("urn:faceset:problem:")
+
+
+def enrolled(app: Running, query: dict[str, str], name: str, *files: Path) -> str:
+    """A new person, enrolled from files; their id."""
+    person = app.person(name, query)
+    answer = app.client.post(f"/v1/people/{person}/media", params=query, files=parts(*files))
+    assert answer.status_code == 201, answer.text
+    return person

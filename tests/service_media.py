@@ -38,3 +38,17 @@ def stills(folder: Path) -> list[Path]:
     """Three portraits of Collins and one of Hopper."""
     made = [write(varied(collins(), seed), folder / f"c{seed}.png") for seed in range(3)]
     return [*made, write(varied(hopper(), 1), folder / "h.png")]
+
+
+def media(folder: Path) -> Path:
+    """``folder``, filled with what the tests of the calls send."""
+    for seed in range(3):
+        write(varied(collins(), seed), folder / f"collins{seed}.png")
+    write(varied(hopper(), 1), folder / "hopper.png")
+    write(both(), folder / "both.png")
+    write(np.zeros((120, 160, 3), np.uint8), folder / "black.png")
+    clip(folder / "collins.mp4", frames=8)
+    clip(folder / "both.mp4", frames=8, people=True)
+    clip(folder / "long.mp4", frames=30, people=True)
+    (folder / "text.png").write_text("no picture")
+    return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import stat
 import threading
@@ -20,8 +21,10 @@ import service_media
 
 import faceset
 from faceset.errors import InputError, NoFaceError
+from faceset.service import job_store
 from faceset.service.events import KEEP_ALIVE, sse
-from faceset.service.job_store import KEPT_JOBS, KEPT_SECONDS, Job, JobStore, mentions
+from faceset.service.job import Job, mentions
+from faceset.service.job_store import KEPT_SECONDS, JobStore
 from faceset.service.jobs import JobContext, Jobs
 from faceset.service.kept import KeptSets
 from faceset.service.meters import Meters
@@ -34,13 +37,18 @@ T = TypeVar("T")
 WAIT = 60.0
 
 
-def with_jobs(folder: Path, test: Callable[[Jobs, Recognising], Awaitable[T]], **changes: object) -> T:
+def with_jobs(
+    folder: Path, test: Callable[[Jobs, Recognising], Awaitable[T]], *, models: bool = False, **changes: object
+) -> T:
+    """Run a test with jobs; with ``models``, a worker process that reads media is there too."""
+
     async def main() -> T:
         config = service_media.config(folder, **changes)
-        async with (
-            Recognising(config, Meters()) as recognising,
-            Jobs(folder / "jobs.db", config, recognising) as jobs,
-        ):
+        recognising = Recognising(config, Meters())
+        async with contextlib.AsyncExitStack() as stack:
+            if models:
+                await stack.enter_async_context(recognising)
+            jobs = await stack.enter_async_context(Jobs(folder / "jobs.db", config, recognising))
             return await test(jobs, recognising)
 
     return asyncio.run(main())
@@ -104,7 +112,7 @@ def test_a_video_is_identified_enrolled_from_and_found(tmp_path: Path) -> None:
                 jobs.sets(job.id, 2)
             assert await everything(jobs, job.id) == [events[-1]]
 
-    with_jobs(tmp_path, test)
+    with_jobs(tmp_path, test, models=True)
 
 
 def test_a_request_is_served_while_a_long_job_runs_and_the_job_is_cancelled_within_a_batch(tmp_path: Path) -> None:
@@ -137,7 +145,7 @@ def test_a_request_is_served_while_a_long_job_runs_and_the_job_is_cancelled_with
         assert removed.wait(WAIT)
         assert recognising._host.streams == 0
 
-    with_jobs(tmp_path, test)
+    with_jobs(tmp_path, test, models=True)
 
 
 # ------------------------------------------------------------------------------------------------- states and order
@@ -282,7 +290,7 @@ def test_a_stop_ends_what_runs_and_fails_what_waits(tmp_path: Path) -> None:
             await asyncio.sleep(0.005)
         return [job.id for job in made]
 
-    ids = with_jobs(tmp_path, test)
+    ids = with_jobs(tmp_path, test, models=True)
     assert sorted(cleaned) == [0, 1]
     store = JobStore(tmp_path / "jobs.db")
     found = [store.get(id_) for id_ in ids]
@@ -293,11 +301,13 @@ def test_a_stop_ends_what_runs_and_fails_what_waits(tmp_path: Path) -> None:
 # --------------------------------------------------------------------------------------------------------- what is kept
 
 
-def test_the_file_is_private_and_old_jobs_go(tmp_path: Path) -> None:
+def test_the_file_is_private_and_old_jobs_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    most = 20
+    monkeypatch.setattr(job_store, "KEPT_JOBS", most)
     store = JobStore(tmp_path / "jobs.db")
     assert stat.S_IMODE((tmp_path / "jobs.db").stat().st_mode) == 0o600
     now = time.time()
-    for i in range(KEPT_JOBS + 3):
+    for i in range(most + 3):
         store.put(Job(f"n{i}", "x", "g", None, "done", 1.0, now + i, now, now))
     store.put(Job("old", "x", "g", None, "done", 1.0, now + 9999, now, now - KEPT_SECONDS - 1))
     store.put(Job("runs", "x", "g", None, "running", 0.0, now - 9e6))
@@ -306,7 +316,7 @@ def test_the_file_is_private_and_old_jobs_go(tmp_path: Path) -> None:
     assert "old" not in left
     assert "runs" in left  # as long as it has not ended
     assert {"n0", "n1", "n2"} & left == set()
-    assert len(left) == KEPT_JOBS + 1
+    assert len(left) == most + 1
     store.close()
 
 

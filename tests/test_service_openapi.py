@@ -47,7 +47,7 @@ def test_no_fault_and_no_undocumented_answer(app: Running, operation: Any, mode:
     numbers = iter(range(10_000))
 
     @hypothesis.settings(
-        max_examples=15,
+        max_examples=10,
         derandomize=True,
         deadline=None,
         database=None,

@@ -20,14 +20,18 @@ from portraits import collins, varied, write
 from service_app import Running, kind, parts, running
 from service_media import clip
 
+from faceset.service import gate
+
 LIMIT = 4 << 20
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    folder = tmp_path_factory.mktemp("service")
-    with running(folder, max_upload=LIMIT, stall_seconds=0.5, upload_seconds=2.0, at_once_seconds=300.0) as found:
-        yield found
+    limits = {"max_upload": LIMIT, "stall_seconds": 0.5, "upload_seconds": 1.0, "at_once_seconds": 300.0}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gate, "_LINGER_SECONDS", 0.2)
+        with running(tmp_path_factory.mktemp("service"), **limits) as found:
+            yield found
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ VARIABLES = {
     "FACESET_OFFLINE": "1: never open a network connection to fetch a model",
     "FACESET_THREADS": "threads one ONNX Runtime session, and an evaluation, may use (default: all cores)",
     "FACESET_MAX_PIXELS": "largest picture or frame that is decoded, in pixels (default 100000000)",
-    "FACESET_KEY": "key that encrypts the vectors in galleries: 32 random bytes, hexadecimal or base64",
+    "FACESET_KEY": "key that encrypts vectors in galleries and results of jobs: 32 random bytes, hexadecimal or base64",
     "FACESET_KEY_FILE": "file that holds such a key, instead of FACESET_KEY",
 }
 SECRETS = frozenset({"FACESET_KEY", "FACESET_KEY_FILE"})

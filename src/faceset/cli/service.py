@@ -44,6 +44,9 @@ def serve(
     aggregator: options.AggregatorName = None,
     fps: options.Fps = options.DEFAULT_FPS,
     threshold: options.ThresholdValue = None,
+    far: options.Far = options.DEFAULT_FAR,
+    fpir: options.Fpir = options.DEFAULT_FPIR,
+    calibration: options.CalibrationFile = None,
     keep_crops: Annotated[bool, typer.Option(help="Keep the faces' crops in galleries.")] = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -67,6 +70,9 @@ def serve(
         aggregator=aggregator,
         fps=fps or 0.0,
         threshold=threshold,
+        far=far,
+        fpir=fpir,
+        calibration=calibration,
         keep_crops=keep_crops,
     )
     run(config, announce=lambda url: remark(f"faceset listens on {url}  (Ctrl-C ends it)", quiet=quiet))

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from faceset import __version__
 from faceset.errors import FacesetError, InputError
+from faceset.gallery import sealing
 from faceset.gallery.folder import GalleryFolder
 from faceset.service.audit import AuditLog
 from faceset.service.bodies import Bodies
@@ -49,7 +50,8 @@ def create_app(config: ServiceConfig) -> FastAPI:
     """The application; its models are loaded, and its folder is made, when it starts.
 
     Raises:
-        InputError: it would be reachable from elsewhere and has no key.
+        InputError: it would be reachable from elsewhere and has no key; or what FACESET_KEY holds is none.
+        MissingExtraError: FACESET_KEY is set and the package that encrypts is not installed.
     """
     keys = KeyStore(config.data / "keys.json")
     if not config.local and not keys.valid():
@@ -57,11 +59,12 @@ def create_app(config: ServiceConfig) -> FastAPI:
             f"refusing to listen on {config.host} without an API key: anybody who reaches it could enrol and identify "
             f"people; make one first with `faceset keys create NAME --data {config.data}`, or listen on 127.0.0.1"
         )
+    secret = sealing.current_key()
     meters = Meters()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with _running(config, keys, meters) as service:
+        async with _running(config, keys, meters, secret) as service:
             app.state.service = service
             yield
 
@@ -89,7 +92,9 @@ def create_app(config: ServiceConfig) -> FastAPI:
 
 
 @contextlib.asynccontextmanager
-async def _running(config: ServiceConfig, keys: KeyStore, meters: Meters) -> AsyncIterator[Service]:
+async def _running(
+    config: ServiceConfig, keys: KeyStore, meters: Meters, secret: bytes | None
+) -> AsyncIterator[Service]:
     config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     shutil.rmtree(config.temporary, ignore_errors=True)  # what a service that was killed left behind
     config.temporary.mkdir(mode=0o700)
@@ -101,7 +106,7 @@ async def _running(config: ServiceConfig, keys: KeyStore, meters: Meters) -> Asy
         audit = AuditLog(config.data / "audit.jsonl")
         stack.callback(audit.close)
         recognising = await stack.enter_async_context(Recognising(config, meters))
-        jobs = await stack.enter_async_context(Jobs(config.data / "jobs.db", config, recognising))
+        jobs = await stack.enter_async_context(Jobs(config.data / "jobs.db", config, recognising, key=secret))
         meters.watch("faceset_queue", "Requests that wait for the recogniser.", lambda: recognising.waiting)
         meters.watch("faceset_jobs_unfinished", "Jobs queued or running.", lambda: jobs.unfinished)
         yield Service(config, keys, audit, meters, galleries, recognising, jobs)

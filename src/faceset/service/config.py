@@ -51,8 +51,8 @@ class ServiceConfig:
     aggregator: str | None = None
     fps: float = 5.0
     threshold: float | None = None
-    far: float | None = None
-    fpir: float | None = None
+    far: float = 1e-3
+    fpir: float = 1e-2
     calibration: str | None = None
     keep_crops: bool = False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 from faceset.media import Media
@@ -21,8 +22,6 @@ class JobContext:
 
     Attributes:
         id: of the job.
-        recognizer: reads uploads in the worker, between the batches of other people's requests, and raises
-            :class:`JobCancelledError` between two batches.
     """
 
     def __init__(
@@ -37,7 +36,16 @@ class JobContext:
         self.id = id_
         self._stop = threading.Event()
         self._on_fraction, self._on_track, self._on_keep = on_fraction, on_track, on_keep
-        self.recognizer: Recognizer = recognising.reader(check=self.check, job=True, seconds=None)
+        self._recognising = recognising
+
+    @cached_property
+    def recognizer(self) -> Recognizer:
+        """Reads uploads in the worker, between the batches of other people's requests.
+
+        It raises :class:`JobCancelledError` between two batches. Made at the first use, within the work, so that a
+        failure to make it is one of the job.
+        """
+        return self._recognising.reader(check=self.check, job=True, seconds=None)
 
     @property
     def cancelled(self) -> bool:

@@ -8,26 +8,24 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import sqlite3
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from faceset.errors import GalleryError, InputError
 from faceset.gallery import sealing
+from faceset.service.job import Job
 
 log = logging.getLogger("faceset.service")
 
-STATES = ("queued", "running", "done", "failed", "cancelled")
-UNFINISHED = frozenset({"queued", "running"})
 KEPT_SECONDS = 7 * 24 * 3600.0
 KEPT_JOBS = 1000
 _VERSION = 1
+_VACUUM_IN_MEMORY = 512 << 20
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -39,81 +37,6 @@ CREATE TABLE IF NOT EXISTS seal (id INTEGER PRIMARY KEY CHECK (id = 1), key_chec
 """
 _TEXTS = ("result", "error")
 _ORDER = "ORDER BY created DESC, rowid DESC"
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A piece of work that is done when its turn comes.
-
-    Attributes:
-        id: opaque.
-        kind: what it does.
-        gallery: name of the gallery it works on.
-        key: id of the API key it was sent with; None where none was needed.
-        state: one of :data:`STATES`.
-        progress: share that is done, 0..1.
-        created, started, ended: seconds since 1970, None where that has not been.
-        result: what came out, when it is done.
-        error: the problem document, when it failed.
-        result_removed: the result is gone because it named a person who was forgotten.
-    """
-
-    id: str
-    kind: str
-    gallery: str
-    key: str | None
-    state: str = "queued"
-    progress: float = 0.0
-    created: float = 0.0
-    started: float | None = None
-    ended: float | None = None
-    result: dict[str, Any] | None = None
-    error: dict[str, Any] | None = None
-    result_removed: bool = False
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing more will happen to it."""
-        return self.state not in UNFINISHED
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; times in ISO 8601, the key left out."""
-        values = asdict(self)
-        del values["key"]
-        values["progress"] = round(self.progress, 4)
-        for name in ("created", "started", "ended"):
-            values[name] = None if values[name] is None else _moment(values[name])
-        return values
-
-    def without(self, uid: str, name: str) -> Job:
-        """The job without anything that names the person; itself when nothing does."""
-        result, error = self.result, self.error
-        gone = self.result_removed
-        if result is not None and mentions(result, uid, name):
-            result, gone = None, True
-        if error is not None and mentions(error, uid, name):
-            error = {**error, "detail": "what was said here named a person who was forgotten since"}
-            error = {k: v for k, v in error.items() if k in ("type", "title", "status", "detail")}
-        if result is self.result and error is self.error:
-            return self
-        return replace(self, result=result, error=error, result_removed=gone)
-
-
-def mentions(value: object, uid: str, name: str) -> bool:
-    """Whether a person's id or name stands anywhere in plain values: as a whole text, or as words within one."""
-    if isinstance(value, dict):
-        return any(mentions(k, uid, name) or mentions(v, uid, name) for k, v in value.items())
-    if isinstance(value, list | tuple):
-        return any(mentions(one, uid, name) for one in value)
-    if not isinstance(value, str) or value.startswith("data:"):
-        return False
-    if value and value in (uid, name):
-        return True
-    return any(text and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", value, re.IGNORECASE) for text in (uid, name))
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 class JobStore:
@@ -223,10 +146,15 @@ class JobStore:
 
     def _overwrite(self) -> None:
         """See to it that no byte of what was removed stays in the file or its log."""
-        with self._lock:
-            for statement in ("PRAGMA temp_store=MEMORY", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
-                # SQLite leaves copies behind when it moves rows between pages, hence VACUUM.
-                self._db.execute(statement)
+        # SQLite leaves copies behind when it moves rows between pages, hence VACUUM; its own copy is kept in memory
+        # while it is small.
+        store = "MEMORY" if self._path.stat().st_size <= _VACUUM_IN_MEMORY else "FILE"
+        try:
+            with self._lock:
+                for statement in (f"PRAGMA temp_store={store}", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+                    self._db.execute(statement)
+        except sqlite3.Error:
+            log.exception("%s: what was removed may still be in the file, until the next removal", self._path)
 
     def _select(self, rest: str, *values: str, texts: bool = True) -> list[Job]:
         names = [name if texts or name not in _TEXTS else "NULL" for name in Job.__slots__]

@@ -19,8 +19,9 @@ from typing import Any
 from faceset.errors import FacesetError
 from faceset.service.config import ServiceConfig
 from faceset.service.events import Event, Subscription
+from faceset.service.job import Job, mentions
 from faceset.service.job_context import JobCancelledError, JobContext
-from faceset.service.job_store import Job, JobStore, mentions
+from faceset.service.job_store import JobStore
 from faceset.service.kept import Answers, KeptSets
 from faceset.service.problems import Problem, problem_of
 from faceset.service.recognising import Recognising
@@ -57,10 +58,13 @@ class Jobs:
         path: the SQLite file.
         config: its ``queue`` is the number of jobs that may wait.
         recognising: reads media.
+        key: see :class:`~faceset.service.job_store.JobStore`.
     """
 
-    def __init__(self, path: Path, config: ServiceConfig, recognising: Recognising) -> None:
-        self._path, self._config, self._recognising = path, config, recognising
+    def __init__(
+        self, path: Path, config: ServiceConfig, recognising: Recognising, *, key: bytes | None = None
+    ) -> None:
+        self._path, self._config, self._recognising, self._key = path, config, recognising, key
         self._changed = threading.Condition()
         self._entries: OrderedDict[str, _Entry] = OrderedDict()  # the first one may be running
         self._forgotten: list[tuple[str, str]] = []  # since the oldest unfinished job came
@@ -71,7 +75,7 @@ class Jobs:
 
     async def __aenter__(self) -> Jobs:
         """Open the file; what an earlier service left unfinished has failed."""
-        self._store = JobStore(self._path)
+        self._store = JobStore(self._path, self._key)
         for job in self._store.unfinished():
             self._store.put(_failed(job, Problem(503, _STOPPED, kind="stopped")))
         self._store.prune()
@@ -108,7 +112,7 @@ class Jobs:
         """Put a job at the end of the queue.
 
         Args:
-            kind, gallery, key: see :class:`~faceset.service.job_store.Job`.
+            kind, gallery, key: see :class:`~faceset.service.job.Job`.
             work: does it, in a thread; what it returns is the result.
             cleanup: called once, whatever becomes of the job, even when it is not taken: removes its files.
 
@@ -141,7 +145,7 @@ class Jobs:
         """A job that was done within its request, so that its tracks can be enrolled too; held in memory for an hour.
 
         Args:
-            kind, gallery, key, result: see :class:`~faceset.service.job_store.Job`.
+            kind, gallery, key, result: see :class:`~faceset.service.job.Job`.
             sets: what :meth:`sets` gives.
         """
         now = time.time()
@@ -162,7 +166,7 @@ class Jobs:
         return job
 
     def list(self, gallery: str | None = None) -> list[Job]:
-        """All jobs, newest first."""
+        """All jobs, newest first; results and errors of those in the file are left out."""
         entries = dict(self._entries)
         stored = [entries[job.id].job if job.id in entries else job for job in self._store.all(gallery)]
         answers = [job for job in self._answers.all() if gallery in (None, job.gallery)]

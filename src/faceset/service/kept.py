@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from faceset.service.job_store import Job
+from faceset.service.job import Job
 from faceset.types import FaceSet
 
 SECONDS = 3600.0

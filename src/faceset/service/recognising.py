@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
-from faceset.calibration import FAR, FPIR
 from faceset.errors import ModelError
 from faceset.recognizer import Recognizer
 from faceset.service.config import ServiceConfig
@@ -185,8 +184,8 @@ class Recognising:
             aggregator=self._config.aggregator if made is None else made.aggregator,
             fps=self._config.fps or None,
             threshold=self._config.threshold,
-            far=self._config.far or FAR,
-            fpir=self._config.fpir or FPIR,
+            far=self._config.far,
+            fpir=self._config.fpir,
             calibration=self._config.calibration,
         )
 

@@ -10,7 +10,6 @@ from starlette.responses import Response
 from faceset.errors import ThresholdError
 from faceset.packs.store import list_models
 from faceset.recognizer import Recognizer
-from faceset.scoring import Threshold
 from faceset.service import meters, schemas
 from faceset.service.routes.common import GalleryHere, ServiceHere, answers, in_thread
 
@@ -71,16 +70,11 @@ async def models(service: ServiceHere) -> dict[str, Any]:
 def _thresholds(recognizer: Recognizer, people: int) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """Those of a comparison and of a search."""
     both: list[dict[str, Any] | None] = []
-    calibrated = getattr(recognizer, "thresholds", None)
+    calibrated = recognizer.thresholds
     makers = (recognizer.aggregator.name, recognizer.aggregator.name)
     for search in (False, True):
         try:
-            if calibrated is None:
-                found: Threshold = recognizer.threshold
-            elif search:
-                found = calibrated.search(makers, (1, 1), people)
-            else:
-                found = calibrated.pair(makers, (1, 1))
+            found = calibrated.search(makers, (1, 1), people) if search else calibrated.pair(makers, (1, 1))
         except ThresholdError:
             both.append(None)
         else:
@@ -88,8 +82,8 @@ def _thresholds(recognizer: Recognizer, people: int) -> tuple[dict[str, Any] | N
                 {
                     "threshold": found.value,
                     "threshold_source": found.source,
-                    "far": getattr(found, "far", None),
-                    "fpir": getattr(found, "fpir", None),
+                    "far": found.far,
+                    "fpir": found.fpir,
                 }
             )
     return both[0], both[1]

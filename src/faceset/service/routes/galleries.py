@@ -29,7 +29,7 @@ async def list_galleries(service: ServiceHere) -> dict[str, Any]:
 async def create_gallery(request: Request, service: ServiceHere, body: schemas.NewGallery) -> dict[str, Any]:
     """Create an empty gallery."""
     gallery = await in_thread(service.galleries.create, body.name)
-    noted(request, service, Opened(body.name, gallery)).write("create-gallery")
+    await in_thread(noted(request, service, Opened(body.name, gallery)).write, "create-gallery")
     return await in_thread(_about, body.name, gallery)
 
 
@@ -50,8 +50,8 @@ async def delete_gallery(
     log = noted(request, service, Opened(gallery, found))
     for person in people:
         await in_thread(service.jobs.forget, person.uid, person.name)
-        log.write("forget", person=person.uid)
-    log.write("delete-gallery")
+        await in_thread(log.write, "forget", person=person.uid)
+    await in_thread(log.write, "delete-gallery")
 
 
 def _about(name: str, gallery: Gallery) -> dict[str, Any]:

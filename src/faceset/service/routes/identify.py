@@ -65,8 +65,8 @@ async def identify(request: Request, service: ServiceHere, opened: GalleryHere, 
             return job_answer(job)
         values, sets = await service.recognising.run(work, request=request)
     answer = service.jobs.record("identify", opened.name, key_of(request), values, sets)
+    await in_thread(log.identified, values, job=answer.id)
     await in_thread(_forget_gone, service, gallery, values)
-    log.identified(values, job=answer.id)
     return {"id": answer.id, "gallery": opened.name, **values}
 
 

@@ -157,5 +157,5 @@ async def enroll_track(
         found,
         keep_crops=service.config.keep_crops,
     )
-    noted(request, service, opened).enrolled(values, job=job_id, track=track)
+    await in_thread(noted(request, service, opened).enrolled, values, job=job_id, track=track)
     return values

@@ -73,7 +73,7 @@ async def add_media(
                 if problem.kind != "use-a-job":
                     raise
             else:
-                log.enrolled(values)
+                await in_thread(log.enrolled, values)
                 return values
         job = service.jobs.submit(
             "enroll",
@@ -96,5 +96,5 @@ async def remove_media(
         raise Problem(404, "this person has no such medium; it may have been removed", kind="unknown-medium")
     aggregator = service.recognising.recognizer.aggregator
     await in_thread(opened.gallery.remove_media, who, media_id, aggregator=aggregator)
-    noted(request, service, opened).write("remove-media", person=person_id, media=media_id)
+    await in_thread(noted(request, service, opened).write, "remove-media", person=person_id, media=media_id)
     return Response(status_code=204)

@@ -40,7 +40,7 @@ async def create_person(
 ) -> dict[str, Any]:
     """Create a person of whom nothing is held yet."""
     person = await in_thread(opened.gallery.create, body.name)
-    noted(request, service, opened).write("create", person=person.uid)
+    await in_thread(noted(request, service, opened).write, "create", person=person.uid)
     response.headers["location"] = f"/v1/people/{person.uid}"
     return person_values(person)
 
@@ -61,7 +61,7 @@ async def rename_person(
     person = await in_thread(opened.gallery.rename, who, body.name)
     if before.name != person.name:
         await in_thread(service.jobs.forget, "", before.name)
-    noted(request, service, opened).write("rename", person=person.uid)
+    await in_thread(noted(request, service, opened).write, "rename", person=person.uid)
     return person_values(person)
 
 
@@ -70,4 +70,4 @@ async def forget_person(request: Request, service: ServiceHere, opened: GalleryH
     """Forget a person: everything held of them, and every result that names them, is removed for good."""
     gone = await in_thread(opened.gallery.forget, Uid(person_id))
     await in_thread(service.jobs.forget, gone.uid, gone.name)
-    noted(request, service, opened).write("forget", person=gone.uid)
+    await in_thread(noted(request, service, opened).write, "forget", person=gone.uid)

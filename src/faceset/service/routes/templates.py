@@ -21,7 +21,7 @@ async def get_template(
 ) -> dict[str, Any]:
     """Give out the template of a person. It is biometric data: keep it as carefully as their pictures."""
     template = await in_thread(opened.gallery.template, Uid(person_id))
-    noted(request, service, opened).write("read", person=person_id)
+    await in_thread(noted(request, service, opened).write, "read", person=person_id)
     return {"format": FORMAT, "version": VERSION, **template.to_dict()}
 
 
@@ -36,5 +36,5 @@ async def put_template(
     template = await in_thread(template_from_dict, body.model_dump())
     recognizer = service.recognising.recognizer
     person = await in_thread(asking.put_template, recognizer, opened.gallery, Uid(person_id), template)
-    noted(request, service, opened).write("put-template", person=person_id)
+    await in_thread(noted(request, service, opened).write, "put-template", person=person_id)
     return person_values(person)

@@ -17,6 +17,7 @@ from faceset.service.routes.common import (
     accepted,
     answers,
     form,
+    in_thread,
     job_answer,
     uploads_in,
     wants_job,
@@ -58,5 +59,5 @@ async def verify(request: Request, service: ServiceHere, prefer: Prefer = None) 
             )
             return job_answer(job)
         values = await service.recognising.run(work, request=request)
-    log.verified(values)
+    await in_thread(log.verified, values)
     return values

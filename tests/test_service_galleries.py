@@ -1,0 +1,40 @@
+"""Galleries over the HTTP API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from service_app import Running, enrolled, kind, parts
+
+
+def test_galleries_are_apart(app: Running, media_dir: Path) -> None:
+    query = app.gallery("apart")
+    enrolled(app, query, "Eileen", media_dir / "collins0.png")
+    about = {g["name"]: g for g in app.client.get("/v1/galleries").json()["galleries"]}
+    assert about["apart"]["people"] == 1
+    assert about["apart"]["model_id"].startswith("dlib-resnet:")
+    other = app.client.post("/v1/identify", files=parts(media_dir / "collins1.png")).json()
+    assert other["matches"][0]["name"] is None
+    twice = app.client.post("/v1/galleries", json={"name": "apart"})
+    assert (twice.status_code, kind(twice)) == (409, "gallery")
+    path = app.service.config.data / "galleries" / "apart.db"
+    assert path.exists()
+    assert app.client.delete("/v1/galleries/apart").status_code == 204
+    assert not list(path.parent.glob("apart.db*"))
+    for gone in (
+        app.client.get("/v1/people", params=query),
+        app.client.delete("/v1/galleries/apart"),
+        app.client.post("/v1/identify", params=query, files=parts(media_dir / "collins1.png")),
+    ):
+        assert (gone.status_code, kind(gone)) == (404, "unknown-gallery")
+    kept = app.client.delete("/v1/galleries/default")
+    assert (kept.status_code, kind(kept)) == (409, "default-gallery")
+
+
+@pytest.mark.parametrize("name", ["", "..", "../x", "A", "a/b", "a.db", "x" * 65])
+def test_gallery_names_that_cannot_be(app: Running, name: str) -> None:
+    made = app.client.post("/v1/galleries", json={"name": name})
+    assert (made.status_code, kind(made)) == (422, "invalid-request")
+    asked = app.client.get("/v1/people", params={"gallery": name})
+    assert (asked.status_code, kind(asked)) == (422, "invalid-request")
