@@ -31,7 +31,7 @@ NAME = "Eileen Collins"
 def browser() -> Iterator[Any]:
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
-        reason = "chromium is not installed: apt-get install --no-install-recommends chromium"
+        reason = "chromium is not installed: apt-get install chromium"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
