@@ -141,6 +141,9 @@ def _check(answer: httpx.Response) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Enrol every folder of the second argument, then say who is in the third."""
+    if len(arguments) != 3:
+        print("usage: service_client.py URL FOLDER VIDEO", file=sys.stderr)
+        return 2
     url, folder, video = arguments
     with Client(url, key=os.environ.get("FACESET_API_KEY")) as client:
         known = {person["name"]: person["id"] for person in client.people()}

@@ -38,3 +38,24 @@ def test_gallery_names_that_cannot_be(app: Running, name: str) -> None:
     assert (made.status_code, kind(made)) == (422, "invalid-request")
     asked = app.client.get("/v1/people", params={"gallery": name})
     assert (asked.status_code, kind(asked)) == (422, "invalid-request")
+
+
+def test_the_list_passes_over_a_gallery_that_goes_meanwhile(app: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    galleries, names = app.service.galleries, app.service.galleries.names()
+    gone = ["gone"]  # the first time
+    monkeypatch.setattr(galleries, "names", lambda: names + [gone.pop() for _ in tuple(gone)])
+    listed = app.client.get("/v1/galleries")
+    assert [one["name"] for one in listed.json()["galleries"]] == names
+
+
+def test_the_list_says_which_gallery_cannot_be_opened(app: Running) -> None:
+    path = app.service.config.data / "galleries" / "damaged.db"
+    path.write_bytes(b"x" * 5000)
+    try:
+        answer = app.client.get("/v1/galleries")
+    finally:
+        path.unlink()
+    assert (answer.status_code, kind(answer)) == (409, "gallery")
+    assert "gallery damaged" in answer.json()["detail"]
+    document = app.client.get("/v1/openapi.json").json()
+    assert "409" in document["paths"]["/v1/galleries"]["get"]["responses"]

@@ -347,6 +347,10 @@ def test_who_is_mentioned(value: object, named: bool) -> None:
     assert mentions(value, "p-77", "Ann Lee") is named
 
 
+def test_a_name_that_looks_like_a_picture_is_found() -> None:
+    assert mentions({"name": "data:Ann"}, "", "data:Ann")
+
+
 def test_an_empty_id_mentions_nobody() -> None:
     assert not mentions({"digest": "", "name": "x"}, "", "Ann Lee")
 

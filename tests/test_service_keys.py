@@ -156,3 +156,28 @@ def test_with_a_key_any_host_name_is_answered(app: Running) -> None:
 
 def _key(app: Running) -> str:
     return str(app.client.headers["authorization"]).removeprefix("Bearer ")
+
+
+def test_to_revoke_the_last_key_opens_nothing(tmp_path: Path) -> None:
+    store = KeyStore(tmp_path / "keys.json")
+    with running(tmp_path) as app:
+        assert app.client.get("/v1/people").status_code == 200  # there has never been a key
+        store.create("only")
+        assert app.client.get("/v1/people").status_code == 401
+        store.revoke("only")
+        assert app.client.get("/v1/people").status_code == 401
+        store.path.unlink()
+        assert app.client.get("/v1/people").status_code == 401
+    store.create("only")
+    store.revoke("only")
+    with running(tmp_path) as app:
+        answer = app.client.get("/v1/people")
+        assert (answer.status_code, kind(answer)) == (401, "key-needed")
+
+
+def test_a_key_file_that_cannot_be_looked_at_lets_nobody_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = KeyStore(tmp_path / "keys.json")
+    monkeypatch.setattr(store, "path", tmp_path / "file" / "keys.json")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be looked at"):
+        store.valid()

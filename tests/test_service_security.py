@@ -257,7 +257,7 @@ def test_this_machines_names_are_answered(app: Running, host: str) -> None:
 
 
 def test_pages_of_other_sites_are_refused(app: Running) -> None:
-    for origin in ("http://evil.example", "null", "http://127.0.0.1:1", "file://"):
+    for origin in ("http://evil.example", "null", "http://127.0.0.1:1", "file://", "http://[evil"):
         for path in ("/v1/people", "/v1/health", "/"):
             answer = app.client.get(path, headers={"origin": origin})
             assert (answer.status_code, kind(answer)) == (403, "wrong-origin"), (origin, path)
@@ -319,6 +319,22 @@ def test_refusals_are_logged_without_what_was_sent(app: Running, caplog: pytest.
         "422 input",
     ]
     assert not [text for text in said if "secret" in text]
+
+
+def test_an_address_in_the_log_is_one(app: Running, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="faceset.service"):
+        for claimed in ("192.0.2.7", "nobody: 200 OK secret", "x" * 5000):
+            app.client.get("/v1/nothing", headers={"x-forwarded-for": claimed})
+    said = [record.getMessage().split(" from ")[1].split(": ")[0] for record in caplog.records]
+    assert said == ["192.0.2.7", "somewhere", "somewhere"]
+
+
+def test_methods_that_strangers_make_up_are_counted_as_one(app: Running, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(20):
+        assert app.client.request(f"MADEUP{number}", "/v1/people", headers={"host": "evil"}).status_code == 421
+    counted = app.client.get("/metrics").text
+    assert "MADEUP" not in counted + caplog.text
+    assert 'faceset_requests_total{method="other",route="other",status="421"} 20.0' in counted
 
 
 def test_files_are_for_their_owner_alone(app: Running) -> None:

@@ -507,12 +507,16 @@ def test_hostile_progress_and_reports_are_refused(value: object) -> None:
         unpack_report(value)
 
 
-def test_a_worker_that_talks_nonsense_is_ended(running: Running, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_talks_nonsense_is_ended(
+    running: Running, clip: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     before = running.restarts()
     with monkeypatch.context() as patch:
         patch.setattr("faceset.service.remote.unpack_report", unpack_error)  # no worker can answer that
         with pytest.raises(MediaError, match=r"the decoder died on it \(expected an object"):
             running.recognizer().template(as_source(uploaded(clip)))
+    assert "the worker process died (expected an object" in caplog.text
+    assert clip.name not in caplog.text  # what an upload is called may be a name of a person
     assert running.restarts() == before + 1
     assert len(running.recognizer().template(as_source(uploaded(clip)))) == 24
 

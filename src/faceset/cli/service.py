@@ -9,6 +9,7 @@ import typer
 
 from faceset.cli import options
 from faceset.cli.output import check_format, emit, remark, say
+from faceset.errors import InputError
 
 if TYPE_CHECKING:
     from faceset.service.keys import KeyStore
@@ -111,6 +112,8 @@ def list_keys(
     Example: faceset keys list --data people/
     """
     check_format(as_json, as_csv)
+    if not data.is_dir():
+        raise InputError(f"there is no folder {data}; give the one that `faceset serve` uses as --data")
     records = [{"id": key.id, "name": key.name, "created": key.created} for key in _store(data).valid()]
     emit(as_json=as_json, as_csv=as_csv, title=str(data), records=records, columns=["id", "name", "created"])
 

@@ -15,9 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from faceset.errors import InputError
 from faceset.service.config import ServiceConfig
-from faceset.service.keys import Key, KeyStore
+from faceset.service.keys import KeyStore
 from faceset.service.meters import Meters
-from faceset.service.problems import Problem, refused
+from faceset.service.problems import Problem, method_of, refused
 
 log = logging.getLogger("faceset.service")
 
@@ -101,13 +101,12 @@ class Gate:
                 await fault.response()(scope, receive, sending)
         finally:
             route = getattr(scope.get("route"), "path", "other")
-            self._meters.requests.labels(scope["method"], route, str(status)).inc()
+            self._meters.requests.labels(method_of(scope), route, str(status)).inc()
             self._meters.seconds.labels(route).observe(time.monotonic() - began)
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
-        keys = self._valid()
-        needed = bool(keys) or not self._config.local
+        needed = self._needed() or not self._config.local
         host = headers.get("host", "")
         if not needed and not _is_local(host):
             raise Problem(
@@ -117,7 +116,7 @@ class Gate:
                 kind="wrong-host",
             )
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _place(origin) != host.lower():
             raise Problem(
                 403,
                 f"requests from pages of other sites are refused (origin {origin[:100]!r}); use the service's own "
@@ -140,9 +139,10 @@ class Gate:
             )
         scope["state"]["key"] = key.id
 
-    def _valid(self) -> tuple[Key, ...]:
+    def _needed(self) -> bool:
         try:
-            return self._keys.valid()
+            self._keys.valid()
+            return self._keys.needed
         except InputError as error:
             log.error("%s", error)
             raise Problem(
@@ -167,6 +167,14 @@ async def _linger(receive: Receive) -> None:
 def _has_body(scope: Scope) -> bool:
     headers = Headers(scope=scope)
     return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+
+
+def _place(origin: str) -> str | None:
+    """Host and port of an origin; None where it is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def _is_local(host: str) -> bool:

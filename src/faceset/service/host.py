@@ -91,9 +91,7 @@ class Host:
         if child is not None:
             child.close()
 
-    def exchange(
-        self, request: Message, *, job: bool, run: int | None = None, read: Callable[[Answer], T], name: str = ""
-    ) -> T:
+    def exchange(self, request: Message, *, job: bool, run: int | None = None, read: Callable[[Answer], T]) -> T:
         """Ask the worker when it is free, and read its answer.
 
         Args:
@@ -101,7 +99,6 @@ class Host:
             job: on whose behalf (:class:`faceset.service.turns.Turns`).
             run: the run of the worker that the request is meant for; None = any.
             read: makes something of the answer; when it raises :class:`WireError` the worker is ended.
-            name: the medium, for the log.
 
         Raises:
             FacesetError: the worker reports one.
@@ -115,19 +112,19 @@ class Host:
                 present, child = self._ready()
                 if run is None or run == present:
                     with contextlib.suppress(WorkerGoneError):
-                        return self._exchange(present, child, request, read, name)
+                        return self._exchange(present, child, request, read)
 
-    def _exchange(self, present: int, child: Child, request: Message, read: Callable[[Answer], T], name: str) -> T:
+    def _exchange(self, present: int, child: Child, request: Message, read: Callable[[Answer], T]) -> T:
         began = time.monotonic()
         try:
             content, raw = child.ask(request, self._config.work_seconds)
             return read(Answer(present, content, raw, time.monotonic() - began))
         except WireError as error:
             child.kill()
-            self._lost(child, name, str(error))
+            self._lost(child, str(error))
             raise WorkerDiedError(str(error)) from error
         except WorkerDiedError as error:
-            self._lost(child, name, str(error))
+            self._lost(child, str(error))
             raise
 
     def count_stream(self, change: int) -> None:
@@ -190,13 +187,13 @@ class Host:
 
     def _ended(self, child: Child) -> None:
         """Called when a worker process has ended, whatever the reason; the next one is started in the background."""
-        self._lost(child, "", "it ended by itself")
+        self._lost(child, "it ended by itself")
 
-    def _lost(self, child: Child, name: str, how: str) -> None:
+    def _lost(self, child: Child, how: str) -> None:
         with self._changed:
             if self._child is not child or self._closed:
                 return
             self._child = None
         self._meters.worker_restarts.inc()
-        log.error("the worker process died%s (%s); another one is started", f" on {name}" if name else "", how)
+        log.error("the worker process died (%s); another one is started", how)
         self._begin()

@@ -75,10 +75,12 @@ def mentions(value: object, uid: str, name: str) -> bool:
         return any(mentions(k, uid, name) or mentions(v, uid, name) for k, v in value.items())
     if isinstance(value, list | tuple):
         return any(mentions(one, uid, name) for one in value)
-    if not isinstance(value, str) or value.startswith("data:"):
+    if not isinstance(value, str):
         return False
     if value and value in (uid, name):
         return True
+    if value.startswith("data:"):  # a thumbnail
+        return False
     return any(text and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", value, re.IGNORECASE) for text in (uid, name))
 
 

@@ -167,7 +167,8 @@ class Jobs:
 
     def list(self, gallery: str | None = None) -> list[Job]:
         """All jobs, newest first; results and errors of those in the file are left out."""
-        entries = dict(self._entries)
+        with self._changed:
+            entries = dict(self._entries)
         stored = [entries[job.id].job if job.id in entries else job for job in self._store.all(gallery)]
         answers = [job for job in self._answers.all() if gallery in (None, job.gallery)]
         return sorted([*answers, *stored], key=lambda job: -job.created)

@@ -51,7 +51,16 @@ class KeyStore:
         self._lock = threading.Lock()
         self._stamp: tuple[int, int, int] | None = None
         self._keys: tuple[Key, ...] = ()
+        self._known = False
         self.valid()
+
+    @property
+    def needed(self) -> bool:
+        """Whether calls need a key: there has been a file of keys, even if all of them are revoked since.
+
+        To revoke a key must never open the service to everybody.
+        """
+        return self._known
 
     def valid(self) -> tuple[Key, ...]:
         """All keys that are valid now, oldest first."""
@@ -61,6 +70,12 @@ class KeyStore:
             except FileNotFoundError:
                 self._stamp, self._keys = None, ()
                 return ()
+            except OSError as error:
+                raise InputError(
+                    f"{self.path} cannot be looked at ({error.strerror or error}); give a folder that can be read "
+                    "as --data"
+                ) from error
+            self._known = True
             stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
             if stamp != self._stamp:
                 self._keys, self._stamp = self._read(), stamp

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import os
 import re
@@ -19,6 +20,8 @@ from faceset.media.names import readable
 log = logging.getLogger("faceset.service")
 
 MEDIA_TYPE = "application/problem+json"
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
     # The first that fits counts, so a subclass comes before its base.
@@ -98,14 +101,28 @@ def without_paths(text: str, data: Path) -> str:
     return text.replace(f"{data}{os.sep}", "") if data.parts else text
 
 
+def method_of(scope: Scope) -> str:
+    """The method of a request, as it is counted and logged: one that somebody made up could be any text."""
+    method = str(scope["method"])
+    return method if method in _METHODS else "other"
+
+
+def _address(host: str) -> str:
+    """The address of a client; a proxy's word for it, which may be the client's own, could be any text."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return "somewhere"
+
+
 def refused(scope: Scope, problem: Problem) -> None:
     """Log a request that was turned away: what it was and why, but nothing that it said."""
     client = scope.get("client")
     log.warning(
         "%s %s from %s: %d %s",
-        scope.get("method"),
+        method_of(scope),
         getattr(scope.get("route"), "path", "(no call)"),
-        client[0] if client else "somewhere",
+        _address(client[0]) if client else "somewhere",
         problem.status_code,
         problem.kind,
     )

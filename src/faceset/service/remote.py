@@ -244,7 +244,7 @@ class WorkerPipeline:
     def _ask(self, request: Message, run: int | None, read: Callable[[Answer], T]) -> T:
         if self._check is not None:
             self._check()
-        return self._host.exchange(request, job=self._job, run=run, read=read, name=str(request["name"]))
+        return self._host.exchange(request, job=self._job, run=run, read=read)
 
 
 def _died(name: str, error: WorkerDiedError) -> MediaError:

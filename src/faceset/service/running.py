@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from faceset.errors import InputError, MissingExtraError
+from faceset.service.alone import alone
 from faceset.service.config import ServiceConfig
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ def run(config: ServiceConfig, *, announce: Callable[[str], None]) -> None:
 
     Raises:
         MissingExtraError: the extra ``service`` is not installed.
-        InputError: the address cannot be listened on, or would be open to strangers.
+        InputError: the address cannot be listened on, or would be open to strangers; the data folder is served by
+            another process, or cannot be written to.
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # After a search OpenBLAS keeps a thread spinning, which takes a core from the worker. It is read when numpy is
@@ -36,7 +38,8 @@ def run(config: ServiceConfig, *, announce: Callable[[str], None]) -> None:
             announce(url_of(config, listening))
 
     server.startup = startup  # type: ignore[method-assign]
-    server.run(sockets=[listening])
+    with alone(config.data):
+        server.run(sockets=[listening])
     if not server.started:
         raise InputError("the service could not start; the lines above say why")
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 
+from faceset.errors import GalleryError
 from faceset.gallery import Gallery
 from faceset.service import schemas
 from faceset.service.app import DEFAULT_GALLERY
@@ -15,12 +16,19 @@ from faceset.service.routes.common import BODY, Opened, ServiceHere, answers, fi
 router = APIRouter(prefix="/v1/galleries", tags=["galleries"])
 
 
-@router.get("", response_model=schemas.Galleries, responses=answers())
+@router.get("", response_model=schemas.Galleries, responses=answers(409))
 async def list_galleries(service: ServiceHere) -> dict[str, Any]:
     """List the galleries."""
 
     def all_of_them() -> list[dict[str, Any]]:
-        return [_about(name, service.galleries.get(name)) for name in service.galleries.names()]
+        found = []
+        for name in service.galleries.names():
+            try:
+                found.append(_about(name, service.galleries.get(name)))
+            except GalleryError:
+                if name in service.galleries.names():  # else it was deleted meanwhile
+                    raise
+        return found
 
     return {"galleries": await in_thread(all_of_them)}
 
