@@ -15,6 +15,7 @@ SOURCE = Path(faceset.__file__).parent
 ORDER = [
     "errors",
     "settings",
+    "writing",
     "types",
     "media",
     "degradations",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import os
-import secrets
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +14,7 @@ import numpy as np
 
 from faceset.errors import InputError, TemplateFileError
 from faceset.types import Face, Template
+from faceset.writing import write_whole
 
 FORMAT = "faceset template"
 VERSION = 1
@@ -63,7 +62,7 @@ def save_template(template: Template, path: str | os.PathLike[str]) -> None:
         np.savez_compressed(buffer, header=header, vector=template.vector, weights=template.weights)
         data = buffer.getvalue()
     try:
-        _write(path, data)
+        write_whole(path, data)
     except OSError as e:
         raise TemplateFileError(
             f"{path} cannot be written ({e.strerror or e}); free some space or choose another folder"
@@ -162,21 +161,6 @@ def _npz(data: bytes, name: str) -> Any:
         raise TemplateFileError(f"{name} is not a faceset template; make one with `faceset template SRC -o FILE`")
     values = _json(header.tobytes(), f"the header of {name}")
     return {**values, "vector": vector, "weights": weights} if isinstance(values, Mapping) else values
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write beside the target, then rename: a reader sees the old file or the new one, never half of it."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
 
 
 def template_span(template: Template) -> dict[str, Any]:

@@ -8,6 +8,9 @@ import numpy.typing as npt
 
 from faceset.types import Floats
 
+NORMS = (1e-20, 1e20)
+"""Embeddings have norms around 1 to 100; outside this range a row holds no usable direction."""
+
 
 class Aggregated(NamedTuple):
     """The outcome of one aggregation of B sets with M faces in all."""

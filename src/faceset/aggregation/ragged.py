@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from faceset.aggregation.base import Aggregated
+from faceset.aggregation.base import NORMS, Aggregated
 from faceset.errors import EmptySetError, InputError
 from faceset.types import Floats
 
@@ -27,8 +27,6 @@ PIECE = 256
 """Rows summed in single precision before the sum goes on in double."""
 CHUNK = 8192
 """Rows handled at a time; bounds the temporaries."""
-NORMS = (1e-20, 1e20)
-"""Embeddings have norms around 1 to 100; outside this range a row holds no usable direction."""
 VANISHED = 1e-6
 """A weighted sum of unit vectors shorter than this is rounding error: it has no direction."""
 
@@ -221,14 +219,7 @@ def _quality(quality: npt.ArrayLike, bounds: Ints) -> Doubles:
 
 def _norms(matrix: npt.NDArray[Any], bounds: Ints) -> Doubles:
     """Length of each row; the length is finite exactly where the whole row is, which saves a pass over the matrix."""
-    norms = np.empty(matrix.shape[0])
-    for low in range(0, norms.size, CHUNK):
-        rows = np.asarray(matrix[low : low + CHUNK], dtype=np.float32)
-        with np.errstate(over="ignore", invalid="ignore"):
-            squares = np.einsum("ij,ij->i", rows, rows).astype(np.float64)
-        odd = np.flatnonzero(~((squares > 1e-30) & (squares < 1e37)))  # the square may have left single precision
-        squares[odd] = np.square(rows[odd].astype(np.float64)).sum(axis=1)
-        norms[low : low + CHUNK] = np.sqrt(squares)
+    norms = lengths(matrix)
     wrong = np.flatnonzero(~((norms >= NORMS[0]) & (norms <= NORMS[1])))
     if wrong.size:
         k = int(wrong[0])
@@ -238,6 +229,19 @@ def _norms(matrix: npt.NDArray[Any], bounds: Ints) -> Doubles:
         if norms[k] < NORMS[0]:
             raise InputError(f"the feature in {where} is zero and has no direction; leave that face out")
         raise InputError(f"the feature in {where} is too large (length {norms[k]:.3g}); embeddings are around 1 to 100")
+    return norms
+
+
+def lengths(matrix: npt.NDArray[Any]) -> Doubles:
+    """Length of each row (M,) in double precision, a chunk at a time; not finite exactly where the row is not."""
+    norms = np.empty(matrix.shape[0])
+    for low in range(0, norms.size, CHUNK):
+        rows = np.asarray(matrix[low : low + CHUNK], dtype=np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = np.einsum("ij,ij->i", rows, rows).astype(np.float64)
+        odd = np.flatnonzero(~((squares > 1e-30) & (squares < 1e37)))  # the square may have left single precision
+        squares[odd] = np.square(rows[odd].astype(np.float64)).sum(axis=1)
+        norms[low : low + CHUNK] = np.sqrt(squares)
     return norms
 
 

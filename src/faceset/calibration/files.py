@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from faceset.calibration.records import Calibration, FarPoint, FpirPoint, SizeClass, SizePair
 from faceset.errors import CalibrationError, InputError
+from faceset.writing import write_whole
 
 FORMAT = "faceset calibration"
 VERSION = 1
@@ -50,20 +49,12 @@ def save(calibration: Calibration, path: str | os.PathLike[str]) -> None:
         CalibrationError: the file cannot be written.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
-        with temporary.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(to_text(calibration))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_whole(path, to_text(calibration).encode())
     except OSError as error:
         raise CalibrationError(
             f"{path} cannot be written ({error.strerror or error}); free some space or choose another place"
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
 
 
 def load(path: str | os.PathLike[str]) -> Calibration:

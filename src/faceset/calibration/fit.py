@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from faceset import metrics
 from faceset.aggregation import Aggregator
+from faceset.aggregation.base import NORMS
 from faceset.calibration import far as rates
 from faceset.calibration import openset, unresolved
 from faceset.calibration.draws import Drawn, People
@@ -25,8 +26,6 @@ Progress = Callable[[str, int, int], None]
 FARS = (1e-1, 1e-2, 1e-3, 1e-4)
 FPIRS = (1e-1, 1e-2)
 RESAMPLES = 200
-SHORTEST, LONGEST = 1e-20, 1e20
-"""Lengths of usable features, as aggregators take them."""
 _COMPARISONS = 200_000  # templates are drawn again until a pair of classes has about so many
 _DRAWS = 20
 _DIGITS: int = 5
@@ -218,7 +217,7 @@ def _searches(
 
 
 def _check_lengths(table: FeatureTable) -> None:
-    wrong = np.flatnonzero(~table.degraded & ~((table.norm >= SHORTEST) & (table.norm <= LONGEST)))
+    wrong = np.flatnonzero(~table.degraded & ~((table.norm >= NORMS[0]) & (table.norm <= NORMS[1])))
     if wrong.size:
         name = table.medium.names[table.medium.codes[wrong[0]]]
         raise CalibrationError(

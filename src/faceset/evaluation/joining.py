@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from faceset.aggregation.base import NORMS
 from faceset.errors import FeatureTableError, InputError
 from faceset.evaluation.trials import FaceList, Ints, TemplateList
 from faceset.feature_table import FeatureTable, canonical_order
-
-SMALLEST, LARGEST = 1e-20, 1e20
-"""Norms of usable features, as aggregators take them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,7 +84,7 @@ def join(faces: FaceList, templates: TemplateList, table: FeatureTable, *, missi
     wanted = known[table.medium.codes] if known.size else np.zeros(len(table), dtype=bool)
     clean = ~table.degraded
     _check_norms(table, wanted & clean)
-    usable = table.norm >= SMALLEST
+    usable = table.norm >= NORMS[0]
     kept = np.flatnonzero(wanted & clean & usable)
     rows = kept[canonical_order(table, kept)]
     per_code = np.bincount(table.medium.codes[rows], minlength=known.size).astype(np.int64)
@@ -134,7 +132,7 @@ def sets_of(joined: Joined, templates: TemplateList) -> Sets:
 
 
 def _check_norms(table: FeatureTable, wanted: npt.NDArray[np.bool_]) -> None:
-    wrong = np.flatnonzero(wanted & ~(table.norm <= LARGEST))
+    wrong = np.flatnonzero(wanted & ~(table.norm <= NORMS[1]))
     if wrong.size:
         name = table.medium.names[table.medium.codes[wrong[0]]]
         raise FeatureTableError(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import importlib.resources
 import json
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -30,6 +28,7 @@ from faceset.evaluation.wording import (
     unique,
     unresolved_of,
 )
+from faceset.writing import write_whole
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _TASKS = {"verification": "Verification (1:1)", "identification": "Identification (1:N)"}
@@ -97,15 +96,10 @@ def write(path: Path, content: str) -> None:
     Raises:
         InputError: the disk refuses.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        beside.write_text(content, encoding="utf-8")
-        beside.replace(path)
+        write_whole(path, content.encode())
     except OSError as error:
         raise _refused(path, error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
 
 
 def _refused(path: Path, error: OSError) -> InputError:

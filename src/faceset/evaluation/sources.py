@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from faceset.aggregation.ragged import lengths
 from faceset.errors import EmbedderMismatchError, FeatureTableError, InputError
 from faceset.evaluation.trials import Experiment, FaceList
 from faceset.feature_table import CLEAN, FeatureTable, Labels
-
-_BLOCK = 16_384  # rows looked at a time
+from faceset.packs.installed import file_sha256
 
 
 def load(path: Path | str, experiments: Sequence[Experiment], *, model_id: str | None = None) -> FeatureTable:
@@ -83,7 +82,7 @@ def _from_array(path: Path, faces: FaceList, model_id: str | None) -> FeatureTab
     blank = np.full((F, 1), np.nan, np.float32)
     scores = np.ones(F) if faces.scores is None else faces.scores
     return FeatureTable(
-        embedder=model_id or f"npy:{_sha256(path)[:16]}",
+        embedder=model_id or f"npy:{file_sha256(path)[:16]}",
         vectors=vectors,
         subject=Labels(np.zeros(F, np.int32), ("",)),
         medium=Labels.of(faces.names),
@@ -101,14 +100,7 @@ def _from_array(path: Path, faces: FaceList, model_id: str | None) -> FeatureTab
 
 
 def _norms(path: Path, vectors: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    norms = np.empty(len(vectors), np.float32)
-    for low in range(0, norms.size, _BLOCK):
-        rows = np.asarray(vectors[low : low + _BLOCK])
-        with np.errstate(over="ignore", invalid="ignore"):
-            squares = np.einsum("ij,ij->i", rows, rows).astype(np.float64)
-        odd = np.flatnonzero(~((squares > 1e-30) & (squares < 1e37)))  # the square may have left single precision
-        squares[odd] = np.square(rows[odd].astype(np.float64)).sum(axis=1)
-        norms[low : low + _BLOCK] = np.sqrt(squares)
+    norms: npt.NDArray[np.float32] = lengths(vectors).astype(np.float32)
     wrong = np.flatnonzero(~np.isfinite(norms))
     if wrong.size:
         raise FeatureTableError(
@@ -116,8 +108,3 @@ def _norms(path: Path, vectors: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
             "that could not be embedded is a row of zeros, which counts as a failure to enrol"
         )
     return norms
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

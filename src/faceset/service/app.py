@@ -13,7 +13,6 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
-from starlette.types import ASGIApp
 
 from faceset import __version__
 from faceset.errors import FacesetError, InputError
@@ -152,8 +151,3 @@ def _is_there(request: Request, method: str) -> bool:
 def _said(error: dict[str, Any]) -> str:
     where = ".".join(str(part) for part in error["loc"])
     return f"{where}: {error['msg']}"
-
-
-def asgi(config: ServiceConfig) -> ASGIApp:
-    """The application as a server takes it."""
-    return create_app(config)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import secrets
 import threading
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from faceset.errors import InputError
+from faceset.writing import write_whole
 
 _PREFIX = "fs"
 _FORMAT = "faceset keys"
@@ -136,13 +136,8 @@ class KeyStore:
 
     def _write(self, keys: tuple[Key, ...]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
         text = json.dumps({"format": _FORMAT, "version": _VERSION, "keys": [asdict(key) for key in keys]}, indent=2)
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.path)
+        write_whole(self.path, f"{text}\n".encode(), mode=0o600)
         with self._lock:
             self._stamp = None
 
