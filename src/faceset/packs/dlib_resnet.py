@@ -15,6 +15,7 @@ The affine layers are folded into the convolutions in float64. The result agrees
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,8 +26,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from faceset.errors import ModelFileError
 from faceset.packs.cache import cached
-from faceset.packs.dlib_dat import DatReader
+from faceset.packs.dlib_dat import Conv, DatReader
 from faceset.packs.installed import DLIB_RESNET, installed_file
+from faceset.types import Floats
 
 CONVERTER_VERSION = 1
 """Goes into the embedder id: raise it whenever the numbers that come out change."""
@@ -35,10 +37,12 @@ SIZE = 150
 WIDTH = 128
 MEAN = (122.782, 117.001, 104.298)
 SCALE = 256.0
+STEM = 32
+"""Filters of the first convolution."""
 
 _OPSET = 13  # read by every ONNX Runtime since 2020
 _IR_VERSION = 7
-_BLOCKS = (
+BLOCKS = (
     *[(32, False)] * 3,
     (64, True),
     *[(64, False)] * 3,
@@ -70,39 +74,87 @@ def convert(data: bytes, name: str = "the .dat file") -> bytes:
     Raises:
         ModelFileError: the file is truncated, damaged, or another network.
     """
+    network = read_network(data, name)
+    graph = _Graph()
+    value = graph.node("Sub", "image", graph.constant(np.array(MEAN, np.float32).reshape(1, 3, 1, 1)))
+    layers = iter(network.layers)
+    value, side = graph.conv(next(layers), value, SIZE, SCALE)
+    value = graph.node("Relu", value)
+    value = graph.node("MaxPool", value, kernel_shape=[3, 3], strides=[2, 2])
+    side, channels = (side - 3) // 2 + 1, STEM
+    for filters, down in BLOCKS:
+        value, side = graph.block(next(layers), next(layers), value, side, filters - channels, down)
+        channels = filters
+    value = graph.node("GlobalAveragePool", value)
+    value = graph.node("Flatten", value, axis=1)
+    graph.node("MatMul", value, graph.constant(network.matrix), output="feature")
+    return graph.model()
+
+
+class Layer(NamedTuple):
+    """A convolution and the affine layer after it: ``gamma * (w * x + b) + beta``."""
+
+    conv: Conv
+    gamma: Floats
+    beta: Floats
+
+
+class Network(NamedTuple):
+    """The parameters of the network: 29 layers from input to output, and the last matrix (256, 128)."""
+
+    layers: tuple[Layer, ...]
+    matrix: Floats
+
+
+def read_network(data: bytes, name: str = "the .dat file") -> Network:
+    """The parameters in the bytes of a ``.dat`` file, as stored there.
+
+    Raises:
+        ModelFileError: the file is truncated, damaged, or another network.
+    """
     reader = DatReader(data, name)
     means = reader.colour_means()
     if not np.allclose(means, MEAN, atol=1e-3):
         raise ModelFileError(f"{name} is another network: it subtracts the colour {means}, not {MEAN}")
-    graph = _Graph()
-    value = graph.node("Sub", "image", graph.constant(np.array(MEAN, np.float32).reshape(1, 3, 1, 1)))
-    first = _Spec(channels=3, filters=32, kernel=7, stride=2, padding=0, divisor=SCALE)
-    value, side = graph.conv(reader, name, value, SIZE, first)
-    value = graph.node("Relu", value)
-    value = graph.node("MaxPool", value, kernel_shape=[3, 3], strides=[2, 2])
-    side, channels = (side - 3) // 2 + 1, 32
-    for filters, down in _BLOCKS:
-        value, side = graph.block(reader, name, value, side, channels, filters, down)
-        channels = filters
-    value = graph.node("GlobalAveragePool", value)
-    value = graph.node("Flatten", value, axis=1)
-    matrix = reader.dense(channels)
+    layers = tuple(_layer(reader, name, spec) for spec in _specs())
+    matrix = reader.dense(BLOCKS[-1][0])
     reader.expect_no_more("con_4")
     if matrix.shape[1] != WIDTH:
         raise ModelFileError(f"{name} is another network: it has {matrix.shape[1]} outputs, not {WIDTH}")
-    graph.node("MatMul", value, graph.constant(matrix), output="feature")
-    return graph.model()
+    return Network(layers, matrix)
 
 
 class _Spec(NamedTuple):
-    """What a convolution must be; its input is divided by ``divisor``, which is folded into the weights."""
+    """What a convolution must be."""
 
     channels: int
     filters: int
     kernel: int
     stride: int
     padding: int
-    divisor: float = 1.0
+
+
+def _specs() -> Iterator[_Spec]:
+    """The 29 convolutions, from input to output."""
+    yield _Spec(channels=3, filters=STEM, kernel=7, stride=2, padding=0)
+    channels = STEM
+    for filters, down in BLOCKS:
+        stride, padding = (2, 0) if down else (1, 1)
+        yield _Spec(channels, filters, 3, stride, padding)
+        yield _Spec(filters, filters, 3, 1, 1)
+        channels = filters
+
+
+def _layer(reader: DatReader, name: str, spec: _Spec) -> Layer:
+    conv = reader.conv(spec.channels)
+    gamma, beta = reader.affine(conv.weights.shape[0])
+    wanted = (spec.filters, spec.channels, spec.kernel, spec.kernel)
+    if conv.weights.shape != wanted or (conv.stride, conv.padding) != (spec.stride, spec.padding):
+        raise ModelFileError(
+            f"{name} is another network: a convolution is {conv.weights.shape} with stride {conv.stride} and "
+            f"padding {conv.padding}, not {wanted} with stride {spec.stride} and padding {spec.padding}"
+        )
+    return Layer(conv, gamma, beta)
 
 
 class _Graph:
@@ -122,49 +174,41 @@ class _Graph:
         self._nodes.append(helper.make_node(op, list(inputs), [output], **attributes))
         return output
 
-    def conv(self, reader: DatReader, name: str, value: str, side: int, spec: _Spec) -> tuple[str, int]:
-        """The next convolution with the affine layer after it folded in: ``gamma * (w * x + b) + beta``.
+    def conv(self, layer: Layer, value: str, side: int, divisor: float = 1.0) -> tuple[str, int]:
+        """A convolution with the affine layer after it folded in, and the division of its input by ``divisor``.
 
         Returns:
             The name of its output and the side of the picture there.
         """
-        conv = reader.conv(spec.channels)
-        gamma, beta = reader.affine(conv.weights.shape[0])
-        wanted = (spec.filters, spec.channels, spec.kernel, spec.kernel)
-        if conv.weights.shape != wanted or (conv.stride, conv.padding) != (spec.stride, spec.padding):
-            raise ModelFileError(
-                f"{name} is another network: a convolution is {conv.weights.shape} with stride {conv.stride} and "
-                f"padding {conv.padding}, not {wanted} with stride {spec.stride} and padding {spec.padding}"
-            )
-        scale = gamma.astype(np.float64)
-        weights = conv.weights.astype(np.float64) * scale[:, None, None, None] / spec.divisor
-        bias = conv.bias.astype(np.float64) * scale + beta.astype(np.float64)
+        conv, scale = layer.conv, layer.gamma.astype(np.float64)
+        weights = conv.weights.astype(np.float64) * scale[:, None, None, None] / divisor
+        bias = conv.bias.astype(np.float64) * scale + layer.beta.astype(np.float64)
+        kernel = conv.weights.shape[2]
         output = self.node(
             "Conv",
             value,
             self.constant(weights.astype(np.float32)),
             self.constant(bias.astype(np.float32)),
-            kernel_shape=[spec.kernel] * 2,
-            strides=[spec.stride] * 2,
-            pads=[spec.padding] * 4,
+            kernel_shape=[kernel] * 2,
+            strides=[conv.stride] * 2,
+            pads=[conv.padding] * 4,
         )
-        return output, (side + 2 * spec.padding - spec.kernel) // spec.stride + 1
+        return output, (side + 2 * conv.padding - kernel) // conv.stride + 1
 
     def block(
-        self, reader: DatReader, name: str, value: str, side: int, channels: int, filters: int, down: bool
+        self, first: Layer, second: Layer, value: str, side: int, more_channels: int, down: bool
     ) -> tuple[str, int]:
-        """One residual block (see the top of the file); returns like :meth:`conv`."""
-        stride, padding = (2, 0) if down else (1, 1)
-        branch, inner = self.conv(reader, name, value, side, _Spec(channels, filters, 3, stride, padding))
+        """One residual block (see the top of the file) that adds so many channels; returns like :meth:`conv`."""
+        branch, inner = self.conv(first, value, side)
         branch = self.node("Relu", branch)
-        branch, inner = self.conv(reader, name, branch, inner, _Spec(filters, filters, 3, 1, 1))
+        branch, inner = self.conv(second, branch, inner)
         shortcut = value
         if down:
             shortcut = self.node("AveragePool", value, kernel_shape=[2, 2], strides=[2, 2])
             side //= 2
         outer = max(inner, side)
         branch = self._padded(branch, 0, outer - inner)
-        shortcut = self._padded(shortcut, filters - channels, outer - side)
+        shortcut = self._padded(shortcut, more_channels, outer - side)
         return self.node("Relu", self.node("Add", branch, shortcut)), outer
 
     def _padded(self, value: str, channels: int, pixels: int) -> str:
