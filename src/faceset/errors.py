@@ -17,6 +17,7 @@
     │   └── EmbedderMismatchError vectors of two embedders met
     ├── TemplateFileError         a template file cannot be read or written
     ├── FeatureTableError         a feature table cannot be read or written
+    ├── FaceStoreError            the aligned faces to train on cannot be read or written
     ├── ProtocolError             the files of a benchmark are missing, damaged or do not fit together
     ├── CalibrationError          a calibration cannot be made, read or written
     ├── GalleryError              a gallery cannot be read or changed
@@ -88,6 +89,10 @@ class TemplateFileError(FacesetError):
 
 class FeatureTableError(FacesetError):
     """A feature table cannot be read or written."""
+
+
+class FaceStoreError(FacesetError):
+    """The aligned faces to train on cannot be read or written."""
 
 
 class ProtocolError(FacesetError):

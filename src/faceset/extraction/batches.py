@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
+from faceset import media as media_files
 from faceset.detection import Detector
+from faceset.errors import MediaError
+from faceset.extraction.layout import PersonMedium
 from faceset.pipeline import PIXELS_PER_BATCH
 from faceset.types import Face, Frame
+
+log = logging.getLogger("faceset")
 
 Item = TypeVar("Item")
 
@@ -56,3 +62,32 @@ def detected(steps: Sequence[Step[Item]], detector: Detector) -> Iterator[Seen[I
         while some := list(itertools.islice(group, 16)):
             for entry, faces in zip(some, detector.detect([frame.image for _, frame, _ in some]), strict=True):
                 yield Seen(*entry, faces)
+
+
+def frames_of(
+    media: Sequence[PersonMedium], fps: float, failures: Mapping[str, list[str]]
+) -> Iterator[Step[PersonMedium]]:
+    """The frames of every medium, then its end; frames of a folder are counted by its files.
+
+    Args:
+        media: what to read.
+        fps: frames a second taken from a video; 0 takes every frame.
+        failures: a list for every medium, by its key; takes a sentence for each file that cannot be read to its end.
+    """
+    for medium in media:
+        number = 0
+        for path in medium.files:
+            first = number
+            number += 1  # a file that cannot be read keeps its number
+            try:
+                opened = media_files.open_media(path, name=medium.label(path))
+                still = opened.kind == "still" and not medium.folder
+                for k, frame in enumerate(opened.frames(fps or None)):
+                    if medium.folder:
+                        number = first + k + 1
+                        frame = Frame(frame.image, first + k, float(first + k), frame.media)
+                    yield Step(medium, frame, still)
+            except MediaError as error:
+                log.warning("%s", error)
+                failures[medium.key].append(str(error))
+        yield Step(medium, None)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from faceset import media as media_files
 from faceset.errors import MediaError
-from faceset.extraction.batches import Seen, Step, batches, detected
+from faceset.extraction.batches import Seen, batches, detected, frames_of
 from faceset.extraction.config import ExtractConfig
 from faceset.extraction.crops import central_face
 from faceset.extraction.found import ExtractReport, Note
@@ -18,9 +16,7 @@ from faceset.extraction.placed import CENTRE_RULE, central_box, check_placeable,
 from faceset.extraction.rows import Cut, cut, rows
 from faceset.feature_table import CLEAN, FeatureRow, FeatureTable
 from faceset.pipeline import Pipeline
-from faceset.types import Face, Frame
-
-log = logging.getLogger("faceset")
+from faceset.types import Face
 
 CHUNK = 48
 """Pictures that go through the models together, about."""
@@ -119,7 +115,7 @@ def _fill(
     fallback: dict[str, list[str]] = {medium.key: [] for medium in waiting}
     blank: dict[str, dict[str, bool]] = {medium.key: {} for medium in waiting}  # file -> no face so far
     done, faces = total - len(waiting), 0
-    for batch in batches(_steps(waiting, config, failures), CHUNK):
+    for batch in batches(frames_of(waiting, config.fps, failures), CHUNK):
         for step in batch:
             if step.frame is not None:
                 blank[step.item.key].setdefault(step.frame.media, True)
@@ -151,26 +147,3 @@ def _face(seen: Seen[PersonMedium], config: ExtractConfig) -> Face | None:
     if face is None and seen.still and config.undetected == "centre":
         return placed(central_box(seen.frame.image))
     return face
-
-
-def _steps(
-    waiting: Sequence[PersonMedium], config: ExtractConfig, failures: dict[str, list[str]]
-) -> Iterator[Step[PersonMedium]]:
-    """The frames of every medium, then its end; frames of a folder are counted by its files."""
-    for medium in waiting:
-        number = 0
-        for path in medium.files:
-            first = number
-            number += 1  # a file that cannot be read keeps its number
-            try:
-                opened = media_files.open_media(path, name=medium.label(path))
-                still = opened.kind == "still" and not medium.folder
-                for k, frame in enumerate(opened.frames(config.fps or None)):
-                    if medium.folder:
-                        number = first + k + 1
-                        frame = Frame(frame.image, first + k, float(first + k), frame.media)
-                    yield Step(medium, frame, still)
-            except MediaError as error:
-                log.warning("%s", error)
-                failures[medium.key].append(str(error))
-        yield Step(medium, None)

@@ -10,7 +10,7 @@ from faceset.errors import MediaError
 
 @dataclass(frozen=True)
 class PersonMedium:
-    """One medium of one person: the files of its frames, or one file."""
+    """One medium of one person, or of nobody in particular (an empty name): the files of its frames, or one file."""
 
     person: str
     name: str
@@ -21,7 +21,7 @@ class PersonMedium:
     @property
     def key(self) -> str:
         """Name of the medium in the table, unique over all people."""
-        return f"{self.person}/{self.name}"
+        return f"{self.person}/{self.name}" if self.person else self.name
 
     def label(self, file: Path) -> str:
         """Name of one of its files for people."""
