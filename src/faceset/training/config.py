@@ -12,6 +12,8 @@ from faceset.errors import InputError
 
 OPTIMISERS = ("adamw", "rmsprop")
 SCHEDULES = ("constant", "cosine")
+PRECISIONS = ("auto", "fp32", "bf16")
+COMPILE = ("auto", "on", "off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +42,9 @@ class SetConfig:
     several: float = 0.7
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "sets", "min_faces", "max_media")
-        _at_least(self, 2, "subjects")
-        _shares(self, "clean", "degraded", "several")
+        at_least(self, 1, "sets", "min_faces", "max_media")
+        at_least(self, 2, "subjects")
+        shares(self, "clean", "degraded", "several")
         if self.max_faces < self.min_faces:
             raise InputError(f"max_faces must be at least min_faces = {self.min_faces}, but got {self.max_faces}")
         if self.clean + self.degraded > 1.0:
@@ -95,9 +97,9 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "steps", "validate_every")
-        _at_least(self, 0, "warmup", "patience", "seed", "weight_decay")
-        _shares(self, "far", "average")
+        at_least(self, 1, "steps", "validate_every")
+        at_least(self, 0, "warmup", "patience", "seed", "weight_decay")
+        shares(self, "far", "average")
         for name, known in (("optimiser", OPTIMISERS), ("schedule", SCHEDULES)):
             if getattr(self, name) not in known:
                 raise InputError(f"{name} must be one of {', '.join(known)}, but got {getattr(self, name)!r}")
@@ -108,9 +110,7 @@ class TrainConfig:
 
     def rate(self, step: int) -> float:
         """Learning rate of a step, counted from 0."""
-        rise = min(1.0, (step + 1) / (self.warmup + 1))
-        fall = 0.5 * (1.0 + math.cos(math.pi * step / self.steps)) if self.schedule == "cosine" else 1.0
-        return self.learning_rate * rise * fall
+        return rate_at(step, self.steps, self.learning_rate, self.warmup, self.schedule)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -123,13 +123,29 @@ class TrainConfig:
         Raises:
             InputError: a key that there is not, or a value out of range.
         """
-        plain = dict(_known(cls, values))
+        plain = dict(known(cls, values))
         if "sets" in plain and not isinstance(plain["sets"], SetConfig):
-            plain["sets"] = SetConfig(**_known(SetConfig, plain["sets"]))
+            plain["sets"] = SetConfig(**known(SetConfig, plain["sets"]))
         return cls(**plain)
 
 
-def _known(cls: type[Any], values: Mapping[str, Any]) -> Mapping[str, Any]:
+def rate_at(step: int, steps: int, peak: float, warmup: int, schedule: str) -> float:
+    """Learning rate of a step, counted from 0: rising over ``warmup`` steps, then along ``schedule`` to the end.
+
+    >>> [rate_at(step, 4, 1.0, 1, "cosine") for step in (0, 2)]
+    [0.5, 0.5]
+    """
+    rise = min(1.0, (step + 1) / (warmup + 1))
+    fall = 0.5 * (1.0 + math.cos(math.pi * step / steps)) if schedule == "cosine" else 1.0
+    return peak * rise * fall
+
+
+def known(cls: type[Any], values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The values again.
+
+    Raises:
+        InputError: a key that is no field of ``cls``.
+    """
     names = [f.name for f in dataclasses.fields(cls)]
     unknown = sorted(set(values) - set(names))
     if unknown:
@@ -137,13 +153,15 @@ def _known(cls: type[Any], values: Mapping[str, Any]) -> Mapping[str, Any]:
     return values
 
 
-def _at_least(config: object, least: int, *names: str) -> None:
+def at_least(config: object, least: int, *names: str) -> None:
+    """Raises InputError where a setting of these names is below ``least``."""
     for name in names:
         if getattr(config, name) < least:
             raise InputError(f"{name} must be at least {least}, but got {getattr(config, name)!r}")
 
 
-def _shares(config: object, *names: str) -> None:
+def shares(config: object, *names: str) -> None:
+    """Raises InputError where a setting of these names is not in 0..1."""
     for name in names:
         if not 0.0 <= getattr(config, name) <= 1.0:
             raise InputError(f"{name} must be in 0..1, but got {getattr(config, name)!r}")

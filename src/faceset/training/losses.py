@@ -66,45 +66,98 @@ class Contrast(nn.Module):
 
 
 class Classification(nn.Module):
-    """A linear layer over the training people and the cross-entropy of their softmax."""
+    """A linear layer over the training people and the cross-entropy of their softmax.
 
-    def __init__(self, dim: int, classes: int) -> None:
+    Args:
+        label_smoothing: share of the target that is spread evenly over all people, in 0..1.
+    """
+
+    def __init__(self, dim: int, classes: int, label_smoothing: float = 0.0) -> None:
         super().__init__()
+        self.label_smoothing = _share(label_smoothing)
         self.layer = nn.Linear(dim, classes)
 
     def forward(self, templates: Tensor, subjects: Tensor) -> Tensor:
         """The loss, a scalar."""
-        return nn.functional.cross_entropy(self.layer(templates), subjects)
+        return nn.functional.cross_entropy(self.layer(templates), subjects, label_smoothing=self.label_smoothing)
 
 
-class Angular(nn.Module):
-    """Softmax over cosines to one unit vector a person, with a margin added to the angle of the right one.
+class _Margin(nn.Module):
+    """Softmax over scaled cosines to one unit vector a person, that of the right one made smaller by a margin."""
 
-    Args:
-        scale: > 0, of the cosines.
-        margin_rad: radians, in 0..pi/2; 0 for plain normalised softmax.
-    """
-
-    def __init__(self, dim: int, classes: int, scale: float = 30.0, margin_rad: float = 0.2) -> None:
+    def __init__(self, dim: int, classes: int, scale: float, label_smoothing: float) -> None:
         super().__init__()
-        if scale <= 0.0 or not 0.0 <= margin_rad <= math.pi / 2:
-            raise InputError(f"scale must be > 0 and margin_rad in 0..pi/2, but got {scale!r} and {margin_rad!r}")
-        self.scale, self.margin_rad = scale, margin_rad
+        if not scale > 0.0:
+            raise InputError(f"scale must be > 0, but got {scale!r}")
+        self.scale, self.label_smoothing = scale, _share(label_smoothing)
         self.weight = nn.Parameter(nn.functional.normalize(torch.randn(classes, dim)))
 
     def forward(self, templates: Tensor, subjects: Tensor) -> Tensor:
         """The loss, a scalar."""
         cosines = templates @ nn.functional.normalize(self.weight).T  # (B, C)
-        own = cosines.gather(1, subjects[:, None]).clamp(-1.0 + 1e-6, 1.0 - 1e-6)
-        moved = torch.cos((own.acos() + self.margin_rad).clamp_max(math.pi))
+        moved = self.smaller(cosines.gather(1, subjects[:, None]))
         logits = self.scale * cosines.scatter(1, subjects[:, None], moved)
-        return nn.functional.cross_entropy(logits, subjects)
+        return nn.functional.cross_entropy(logits, subjects, label_smoothing=self.label_smoothing)
+
+    def smaller(self, cosine: Tensor) -> Tensor:
+        """The cosine (B, 1) to the right person with the margin taken off."""
+        raise NotImplementedError
+
+
+class Angular(_Margin):
+    """A margin added to the angle to the right person: ``cos(angle + margin_rad)``, as in ArcFace.
+
+    J. Deng, J. Guo, N. Xue, S. Zafeiriou, "ArcFace", CVPR 2019, equation 3. The angle does not grow beyond pi.
+
+    Args:
+        scale: > 0, of the cosines.
+        margin_rad: radians, in 0..pi/2; 0 for plain normalised softmax.
+        label_smoothing: as :class:`Classification`.
+    """
+
+    def __init__(
+        self, dim: int, classes: int, scale: float = 30.0, margin_rad: float = 0.2, label_smoothing: float = 0.0
+    ) -> None:
+        super().__init__(dim, classes, scale, label_smoothing)
+        if not 0.0 <= margin_rad <= math.pi / 2:
+            raise InputError(f"margin_rad is an angle in radians, in 0..pi/2, but got {margin_rad!r}")
+        self.margin_rad = margin_rad
+
+    def smaller(self, cosine: Tensor) -> Tensor:
+        """``cos(angle + margin_rad)``."""
+        angle = cosine.clamp(-1.0 + 1e-6, 1.0 - 1e-6).acos()
+        return torch.cos((angle + self.margin_rad).clamp_max(math.pi))
+
+
+class CosFace(_Margin):
+    """A margin taken off the cosine to the right person: ``cos(angle) - margin``.
+
+    H. Wang, Y. Wang, Z. Zhou et al., "CosFace: Large Margin Cosine Loss", CVPR 2018, equation 4.
+
+    Args:
+        scale: > 0, of the cosines.
+        margin: of the cosine, in 0..1; 0 for plain normalised softmax.
+        label_smoothing: as :class:`Classification`.
+    """
+
+    def __init__(
+        self, dim: int, classes: int, scale: float = 30.0, margin: float = 0.35, label_smoothing: float = 0.0
+    ) -> None:
+        super().__init__(dim, classes, scale, label_smoothing)
+        if not 0.0 <= margin <= 1.0:
+            raise InputError(f"margin is of a cosine, in 0..1, but got {margin!r}")
+        self.margin = margin
+
+    def smaller(self, cosine: Tensor) -> Tensor:
+        """``cosine - margin``."""
+        return cosine - self.margin
 
 
 _LOSSES: dict[str, Callable[..., nn.Module]] = {
     "angular": Angular,
     "classification": Classification,
     "contrast": Contrast,
+    "cosface": CosFace,
     "verification": Verification,
 }
 
@@ -128,6 +181,12 @@ def build(name: str, dim: int, classes: int, **options: Any) -> nn.Module:
     if unknown:
         raise InputError(f"loss {name!r} has no option {', '.join(unknown)}; it has {', '.join(known) or 'none'}")
     return kind(dim, classes, **options)
+
+
+def _share(label_smoothing: float) -> float:
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise InputError(f"label_smoothing is a share, in 0..1, but got {label_smoothing!r}")
+    return label_smoothing
 
 
 def _pairs(subjects: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from faceset.training.trainer import Progress as ProgressCallback
+from faceset.training.loop import Progress as ProgressCallback
 
 
 @contextmanager

@@ -1,5 +1,8 @@
 """The folder of a training run: ``config.json``, ``model.safetensors``, ``checkpoint.safetensors``, ``log.csv``.
 
+``kind`` in ``config.json`` says what was trained: an ``aggregator`` (also where the key is missing), an ``embedder``,
+or both ``end-to-end``.
+
 A checkpoint is one safetensors file: the tensors of the model, the loss and the optimiser, and in its header the step
 and what validation has found so far. Every file is written beside its place and renamed.
 """
@@ -21,6 +24,7 @@ from faceset.training import aggregators
 from faceset.training.aggregators.base import Aggregator
 
 FORMAT = 1
+KINDS = ("aggregator", "embedder", "end-to-end")
 CONFIG, MODEL, CHECKPOINT, LOG = "config.json", "model.safetensors", "checkpoint.safetensors", "log.csv"
 
 Tensors = dict[str, torch.Tensor]
@@ -57,11 +61,15 @@ def read_tensors(path: Path) -> tuple[Tensors, dict[str, Any]]:
         raise ModelFileError(f"{path} is damaged or not a file of faceset ({error}); train again") from error
 
 
-def read_config(run: Path | str) -> dict[str, Any]:
+def read_config(run: Path | str, *kinds: str) -> dict[str, Any]:
     """``config.json`` of a run.
 
+    Args:
+        run: the folder.
+        kinds: of :data:`KINDS`, that will do; none: an aggregator.
+
     Raises:
-        ModelFileError: missing, damaged, foreign or newer.
+        ModelFileError: missing, damaged, foreign, newer, or a run of another kind.
     """
     path = Path(run) / CONFIG
     try:
@@ -70,11 +78,18 @@ def read_config(run: Path | str) -> dict[str, Any]:
         raise ModelFileError(f"{run} is not a training run: it has no {CONFIG}") from error
     except (OSError, ValueError) as error:
         raise ModelFileError(f"{path} is damaged ({error}); train again") from error
-    if not isinstance(values, dict) or not isinstance(values.get("format"), int) or "aggregator" not in values:
+    kind = values.get("kind", KINDS[0]) if isinstance(values, dict) else None
+    part = "aggregator" if kind == "aggregator" else "backbone"
+    if kind not in KINDS or not isinstance(values.get("format"), int) or part not in values:
         raise ModelFileError(f"{path} is not the configuration of a training run of faceset")
     if values["format"] > FORMAT:
         raise ModelFileError(f"{path} has format {values['format']}, newer than {FORMAT}; upgrade faceset")
-    return values
+    if kind not in (kinds or KINDS[:1]):
+        raise ModelFileError(
+            f"{run} is a training run of kind {kind}, but {' or '.join(kinds or KINDS[:1])} is needed here"
+        )
+    found: dict[str, Any] = values
+    return found
 
 
 def load(run: Path | str) -> tuple[Aggregator, dict[str, Any]]:
