@@ -27,13 +27,23 @@ def data_dir() -> Path:
 
 def machine() -> dict[str, Any]:
     """Versions and machine, to stand beside every figure."""
-    packages = ("faceset", "numpy", "onnxruntime", "dlib-bin", "opencv-python-headless", "av")
+    packages = (
+        "faceset",
+        "numpy",
+        "onnxruntime",
+        "onnxruntime-gpu",
+        "torch",
+        "dlib-bin",
+        "opencv-python-headless",
+        "av",
+    )
+    here = {found.metadata["Name"].lower(): found.version for found in importlib.metadata.distributions()}
     return {
         "python": platform.python_version(),
         "system": platform.system(),
         "processor": platform.machine(),
         "cores": os.cpu_count(),
-        **{name: importlib.metadata.version(name) for name in packages},
+        **{name: here[name] for name in packages if name in here},
     }
 
 

@@ -14,11 +14,11 @@ from oracles.small_models import channel_means
 
 from faceset.embedding import Embedder
 from faceset.errors import InputError, LicenceError, ModelError, ModelFileError
-from faceset.packs.image_model import BATCH
 from faceset.packs.manifest import Manifest
 from faceset.packs.registry import registry
 
 RNG = np.random.default_rng(11)
+BATCH = 32
 
 
 @pytest.fixture

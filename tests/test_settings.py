@@ -52,3 +52,20 @@ def test_a_wrong_count_names_itself(monkeypatch: pytest.MonkeyPatch, text: str) 
     monkeypatch.setenv("FACESET_THREADS", text)
     with pytest.raises(InputError, match="FACESET_THREADS=.* is not a whole number of at least 0"):
         settings.threads()
+
+
+@pytest.mark.parametrize(("text", "name"), [("", "cpu"), ("cpu", "cpu"), ("cuda", "cuda:0"), ("cuda:03", "cuda:3")])
+def test_a_device_has_one_name(monkeypatch: pytest.MonkeyPatch, text: str, name: str) -> None:
+    monkeypatch.setenv("FACESET_DEVICE", text)
+    assert settings.device() == name
+
+
+def test_a_gpu_takes_more_faces_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings.batch() == 32
+    monkeypatch.setenv("FACESET_DEVICE", "cuda:1")
+    assert settings.batch() == 128
+    monkeypatch.setenv("FACESET_BATCH", "16")
+    assert settings.batch() == 16
+    monkeypatch.setenv("FACESET_BATCH", "0")
+    with pytest.raises(InputError, match="FACESET_BATCH='0' is not a whole number of at least 1"):
+        settings.batch()

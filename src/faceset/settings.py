@@ -17,6 +17,8 @@ VARIABLES = {
     "FACESET_COMMERCIAL": "1: refuse every model whose licence does not plainly allow commercial use",
     "FACESET_OFFLINE": "1: never open a network connection to fetch a model",
     "FACESET_THREADS": "threads one ONNX Runtime session, and an evaluation, may use (default: all cores)",
+    "FACESET_DEVICE": "where ONNX Runtime computes: cpu (default), cuda or cuda:N; an error where that cannot be had",
+    "FACESET_BATCH": "faces one run of an embedder takes (default: 32 on the CPU, 128 on a GPU)",
     "FACESET_MAX_PIXELS": "largest picture or frame that is decoded, in pixels (default 100000000)",
     "FACESET_KEY": "key that encrypts vectors in galleries and results of jobs: 32 random bytes, hexadecimal or base64",
     "FACESET_KEY_FILE": "file that holds such a key, instead of FACESET_KEY",
@@ -58,6 +60,32 @@ def offline() -> bool:
 def threads() -> int:
     """Threads for one ONNX Runtime session; 0 lets ONNX Runtime decide."""
     return _count("FACESET_THREADS", 0, minimum=0)
+
+
+def device() -> str:
+    """Where ONNX Runtime computes: ``cpu``, or ``cuda:N``.
+
+    Raises:
+        InputError: FACESET_DEVICE is neither.
+    """
+    return device_named(os.environ.get("FACESET_DEVICE", "").strip() or "cpu", "FACESET_DEVICE")
+
+
+def device_named(name: str, what: str) -> str:
+    """A device's name in full, ``cuda`` being the first GPU; ``what`` gave it. Whether it is there is not looked at.
+
+    Raises:
+        InputError: it names none.
+    """
+    kind, colon, number = name.partition(":")
+    if name == "cpu" or (kind == "cuda" and (number.isdecimal() or not colon)):
+        return name if kind == "cpu" else f"cuda:{int(number or 0)}"
+    raise InputError(f"{what}={name!r} is no device that models run on; use cpu, cuda or cuda:0")
+
+
+def batch() -> int:
+    """Faces that go through an embedder at once."""
+    return _count("FACESET_BATCH", 32 if device() == "cpu" else 128, minimum=1)
 
 
 def max_pixels() -> int:

@@ -6,16 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
+from faceset import settings
 from faceset.errors import ModelError, ModelFileError
+from faceset.packs.cuda import on_gpu
 from faceset.packs.session import open_session
 from faceset.types import Floats
 
-BATCH = 32
-"""Pictures per run when the graph leaves the number open; more brings no speed and takes more memory."""
-
 
 class ImageModel:
-    """A graph ``(n, 3, height, width) float32 -> (n, D) float32``, run in batches of a fixed size.
+    """A graph ``(n, 3, height, width) float32 -> (n, D) float32``, run in batches of a bounded size.
 
     Safe to share between threads.
 
@@ -26,6 +25,7 @@ class ImageModel:
         output: name of the output to use; empty = the first.
 
     Raises:
+        InputError: FACESET_DEVICE names a device that cannot be used.
         ModelFileError: the file cannot be run, or its graph is of another kind.
     """
 
@@ -51,8 +51,11 @@ class ImageModel:
         self._output = output or names[0]
         self._size = size
         self._fixed = shape[0] if isinstance(shape[0], int) and shape[0] > 0 else None
-        self.batch = self._fixed or BATCH
+        # On the CPU more than 32 bring no speed and take more memory; a GPU wants more to be busy.
+        self.batch = self._fixed or settings.batch()
         """Number of pictures that go through the graph at once."""
+        if on_gpu(self._session):  # cuDNN is loaded by the first run; whatever is wrong with it shows here
+            self.run(np.zeros((1, 3, *size), np.float32))
 
     def run(self, pictures: Floats) -> Floats:
         """Vectors (n, D) of pictures (n, 3, height, width), n between 1 and :attr:`batch`.

@@ -19,7 +19,7 @@ from faceset.service import wire
 from faceset.service.packing import unpack_error
 from faceset.service.wire import Message, WireError
 
-_KEPT = ("LC_", "LD_", "DYLD_", "PYTHON", "OMP_", "OPENBLAS_", "XDG_", "ORT_")
+_KEPT = ("LC_", "LD_", "DYLD_", "PYTHON", "OMP_", "OPENBLAS_", "XDG_", "ORT_", "CUDA_", "NVIDIA_")
 _KEPT_NAMES = frozenset(
     {"PATH", "HOME", "LANG", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "USERPROFILE", "APPDATA", "LOCALAPPDATA"}
 )

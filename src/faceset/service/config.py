@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faceset.errors import InputError
+from faceset.packs.inventory import MANIFEST_NAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class ServiceConfig:
             answers about one medium of a request may take together. A job is bounded by ``max_seconds``, and can be
             cancelled.
         connections: most open connections.
+        pack: a pack in place of ``embedder``, which is then not looked at.
         detector, embedder, aggregator, fps, threshold, far, fpir, calibration: see :class:`faceset.Recognizer`.
         keep_crops: store the faces' crops in galleries too.
 
@@ -48,6 +50,7 @@ class ServiceConfig:
     connections: int = 256
     detector: str = "mtcnn"
     embedder: str = "dlib-resnet"
+    pack: str | None = None
     aggregator: str | None = None
     fps: float = 5.0
     threshold: float | None = None
@@ -66,6 +69,14 @@ class ServiceConfig:
                 raise InputError(f"{name} must be more than 0 seconds, but got {getattr(self, name)}")
         if not 0 <= self.port <= 65535:
             raise InputError(f"port must be in 0..65535, but got {self.port}")
+
+    @property
+    def models(self) -> str:
+        """The embedder that the worker process loads: a name, or the whole path of a manifest."""
+        if self.pack is None:
+            return self.embedder
+        path = Path(self.pack).absolute()
+        return str(path if path.suffix == ".toml" else path / MANIFEST_NAME)
 
     @property
     def local(self) -> bool:

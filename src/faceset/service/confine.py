@@ -6,9 +6,12 @@ import contextlib
 import os
 import sys
 
+from faceset import settings
+
 WORKING_BYTES = 4 << 30
 """Memory that decoding and the models may take on top of what is held when the models are loaded."""
 _OPEN_FILES = 64
+"""On a GPU: beside those that are open when the models are loaded."""
 
 
 def early() -> None:
@@ -28,7 +31,8 @@ def late() -> None:
         import resource
     except ImportError:  # Windows
         return
-    limits = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_NOFILE, _OPEN_FILES)]
+    files = _OPEN_FILES if settings.device() == "cpu" else _OPEN_FILES + len(os.listdir("/dev/fd"))  # CUDA holds many
+    limits = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_NOFILE, files)]
     held = _data_bytes()
     if held is not None:
         limits.append((resource.RLIMIT_DATA, held + WORKING_BYTES))

@@ -159,7 +159,7 @@ class Host:
         config = self._config
         begin: Message = {
             "detector": config.detector,
-            "embedder": config.embedder,
+            "embedder": config.models,
             "keep_crops": config.keep_crops,
             "max_seconds": config.max_seconds,
         }

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from faceset.errors import ModelError
+from faceset.packs.pack import Pack, open_pack
 from faceset.recognizer import Recognizer
 from faceset.service.config import ServiceConfig
 from faceset.service.host import Host
@@ -46,6 +47,7 @@ class Recognising:
         self._config, self._meters = config, meters
         self._host = Host(config, meters)
         self._about: About | None = None
+        self._pack: Pack | None = None
         self._line = asyncio.Lock()  # lets in first who came first
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="faceset-request")
         self._waiting = 0  # changed by _Place alone
@@ -171,6 +173,8 @@ class Recognising:
         return max(1, min(120, math.ceil(self._seconds)))
 
     def _start(self) -> None:
+        if self._config.pack is not None:
+            self._pack = open_pack(self._config.pack)
         try:
             self._about = About.read(self._host.start())
         except WireError as error:
@@ -181,6 +185,7 @@ class Recognising:
         made = getattr(self, "recognizer", None)
         return Recognizer(
             reader=pipeline,
+            pack=self._pack,
             aggregator=self._config.aggregator if made is None else made.aggregator,
             fps=self._config.fps or None,
             threshold=self._config.threshold,
