@@ -14,11 +14,12 @@ from oracles.umeyama import umeyama
 
 from faceset.alignment import GEOMETRIES, Geometry, align, align_face, crop_to_image, geometry, similarity_transform
 from faceset.errors import InputError
-from faceset.packs.manifest import CROP_SIZES
+from faceset.packs.manifest import CROP_SIZES, crop_size
 from faceset.types import Face
 
 RNG = np.random.default_rng(3)
-EACH = pytest.mark.parametrize("geo", GEOMETRIES.values(), ids=list(GEOMETRIES))
+SIZED = ("arcface63", "dlib112")
+EACH = pytest.mark.parametrize("geo", [geometry(name) for name in (*GEOMETRIES, *SIZED)], ids=[*GEOMETRIES, *SIZED])
 
 
 def moved(points: np.ndarray, scale: float, angle_rad: float, x: float, y: float) -> np.ndarray:
@@ -100,7 +101,7 @@ def test_the_geometries() -> None:
     # (0.25 + 0.4901123135679) / 1.5 * 150
     assert GEOMETRIES["dlib150"].points[4][0] == pytest.approx(74.01123135679, abs=1e-9)
     assert geometry("arcface112") is geometry(GEOMETRIES["arcface112"])
-    with pytest.raises(InputError, match=r"'square'; there are arcface112, sphere112x96, dlib150"):
+    with pytest.raises(InputError, match=r"'square'; there are arcface112, sphere112x96, dlib150, arcface<N>, dlib<N>"):
         geometry("square")
     with pytest.raises(InputError, match="4 points do not go with scheme 'dlib5'"):
         Geometry("x", "dlib5", (10, 10), ((0, 0),) * 4)
@@ -108,10 +109,43 @@ def test_the_geometries() -> None:
         Geometry("x", "dlib5", (1, 10), ((0, 0),) * 5)
 
 
-@pytest.mark.parametrize("name", ["arcface112", "sphere112x96"])
+def test_sized_geometries_by_hand() -> None:
+    # ArcFace's nose (56.0252, 71.7366) at twice the size, and dlib's: (0.25 + 0.4901123135679) / 1.5 * 96.
+    assert geometry("arcface224").points[2] == pytest.approx((112.0504, 143.4732), abs=1e-9)
+    assert geometry("dlib96").points[4][0] == pytest.approx(47.367188068, abs=1e-9)
+    for name, scheme in (("arcface32", "arcface5"), ("arcface448", "arcface5"), ("dlib32", "dlib5")):
+        geo, side = geometry(name), int(name.removeprefix(scheme[:-1]))
+        assert (geo.name, geo.scheme, geo.size, crop_size(name)) == (name, scheme, (side, side), (side, side))
+    assert geometry("dlib150") is GEOMETRIES["dlib150"]
+    for name, size in CROP_SIZES.items():
+        assert crop_size(name) == size
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "arcface31",
+        "arcface449",
+        "dlib0112",
+        "arcface012",
+        "dlib",
+        "arcface112x96",
+        "sphere96",
+        "dlib-96",
+        "",
+        "arcface٦٤",
+    ],
+)
+def test_a_size_that_there_is_not(name: str) -> None:
+    for find in (geometry, crop_size):
+        with pytest.raises(InputError, match=rf"'{name}'; there are arcface112, .*N from 32 to 448"):
+            find(name)
+
+
+@pytest.mark.parametrize("name", ["arcface112", "sphere112x96", "arcface63", "arcface224"])
 def test_landmarks_in_place_give_the_picture_itself(name: str) -> None:
-    geo = GEOMETRIES[name]
-    image = RNG.integers(0, 256, (200, 220, 3), dtype=np.uint8)
+    geo = geometry(name)
+    image = RNG.integers(0, 256, (300, 320, 3), dtype=np.uint8)
     crop = align(image, np.array(geo.points) + np.array([30, 40]), name, scheme=geo.scheme)
     height, width = geo.size
     # Landmarks are float32, so a point may be off by 1e-5 pixels, which can turn a rounding.
@@ -221,8 +255,9 @@ def test_the_wrong_scheme_is_refused() -> None:
 
 
 @pytest.mark.data
+@pytest.mark.parametrize("side", [150, 112])
 @pytest.mark.parametrize(("enlarged", "allowed"), [(1, 0.2), (3, 1.0)])
-def test_crops_are_dlibs(data_dir: Path, enlarged: int, allowed: float) -> None:
+def test_crops_are_dlibs(data_dir: Path, enlarged: int, allowed: float, side: int) -> None:
     import dlib
 
     from faceset.packs.installed import DLIB_POINTS, installed_file
@@ -238,8 +273,8 @@ def test_crops_are_dlibs(data_dir: Path, enlarged: int, allowed: float) -> None:
         for picture, at in ((image, 0), (image[70 * enlarged :, 70 * enlarged :], 70 * enlarged)):
             parts = [dlib.point(int(x) - at, int(y) - at) for x, y in points]
             cut = np.ascontiguousarray(picture)
-            expected = dlib.get_face_chip(cut, dlib.full_object_detection(box, parts), 150)
-            crop = align(cut, points - at, "dlib150", scheme="dlib5")
+            expected = dlib.get_face_chip(cut, dlib.full_object_detection(box, parts), side)
+            crop = align(cut, points - at, f"dlib{side}", scheme="dlib5")
             assert np.abs(crop.astype(int) - expected).mean() < allowed, (path, at)
 
 

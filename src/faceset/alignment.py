@@ -5,6 +5,7 @@ A transform is a matrix (2, 3) in pixels: ``(x', y') = A (x, y) + t`` with pixel
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faceset.errors import InputError
-from faceset.packs.manifest import CROP_SIZES
+from faceset.packs.manifest import CROP_SIZES, SIZED_CROPS, crop_size, sized_crop
 from faceset.types import LANDMARK_SCHEMES, Face, Image, check_image, finite_array
 
 Matrix = npt.NDArray[np.float64]
@@ -24,7 +25,7 @@ class Geometry:
     """Where the landmarks of a face lie in its crop.
 
     Attributes:
-        name: see :data:`GEOMETRIES`.
+        name: see :func:`geometry`.
         scheme: landmark scheme it takes.
         size: height and width of the crop in pixels.
         points: (P, 2) destination of the landmarks, x and y in pixels of the crop.
@@ -47,7 +48,6 @@ class Geometry:
             raise InputError(f"geometry {self.name!r}: a crop has at least 2x2 pixels, but size is {self.size}")
 
 
-_DLIB_SIDE = CROP_SIZES["dlib150"][0]
 _DLIB_PADDING = 0.25
 # The mean face of dlib's get_face_chip_details, in units of the face rectangle.
 _DLIB_MEAN_FACE = (
@@ -70,51 +70,56 @@ _SPHERE = (
     (62.7299, 92.2041),
 )
 
+_ARCFACE = (
+    (38.2946, 51.6963),
+    (73.5318, 51.5014),
+    (56.0252, 71.7366),
+    (41.5493, 92.3655),
+    (70.7299, 92.2041),
+)
+
+
+def _arcface(side: int) -> Geometry:
+    """ArcFace's crop scaled from its 112 pixels, as InsightFace does for multiples of them."""
+    ratio = side / SIZED_CROPS["arcface"]
+    points = tuple((x * ratio, y * ratio) for x, y in _ARCFACE)
+    return Geometry(f"arcface{side}", "arcface5", (side, side), points)
+
+
+def _dlib(side: int) -> Geometry:
+    """The crop of dlib's ``get_face_chip(size=side, padding=0.25)``."""
+    whole = 2 * _DLIB_PADDING + 1
+    points = tuple(((_DLIB_PADDING + x) / whole * side, (_DLIB_PADDING + y) / whole * side) for x, y in _DLIB_MEAN_FACE)
+    return Geometry(f"dlib{side}", "dlib5", (side, side), points, dlib=True)
+
+
 GEOMETRIES = {
-    g.name: g
-    for g in (
-        Geometry(
-            "arcface112",
-            "arcface5",
-            CROP_SIZES["arcface112"],
-            (
-                (38.2946, 51.6963),
-                (73.5318, 51.5014),
-                (56.0252, 71.7366),
-                (41.5493, 92.3655),
-                (70.7299, 92.2041),
-            ),
-        ),
-        Geometry("sphere112x96", "arcface5", CROP_SIZES["sphere112x96"], _SPHERE),
-        Geometry(
-            "dlib150",
-            "dlib5",
-            CROP_SIZES["dlib150"],
-            tuple(
-                (
-                    (_DLIB_PADDING + x) / (2 * _DLIB_PADDING + 1) * _DLIB_SIDE,
-                    (_DLIB_PADDING + y) / (2 * _DLIB_PADDING + 1) * _DLIB_SIDE,
-                )
-                for x, y in _DLIB_MEAN_FACE
-            ),
-            dlib=True,
-        ),
-    )
+    "arcface112": _arcface(112),
+    "sphere112x96": Geometry("sphere112x96", "arcface5", CROP_SIZES["sphere112x96"], _SPHERE),
+    "dlib150": _dlib(150),
 }
-"""Crop geometries by name."""
+"""The crop geometries that networks were published for, by name; :func:`geometry` knows them in other sizes too."""
 
 
 def geometry(name: str | Geometry) -> Geometry:
-    """The geometry of that name.
+    """The geometry of that name: of :data:`GEOMETRIES`, or ``arcface<N>`` or ``dlib<N>`` of N x N pixels.
+
+    >>> geometry("arcface224").points[0]
+    (76.5892, 103.3926)
 
     Raises:
         InputError: there is none.
     """
-    if isinstance(name, Geometry):
-        return name
-    if name not in GEOMETRIES:
-        raise InputError(f"no crop geometry is called {name!r}; there are {', '.join(GEOMETRIES)}")
-    return GEOMETRIES[name]
+    return name if isinstance(name, Geometry) else _named(name)
+
+
+@functools.lru_cache(maxsize=64)
+def _named(name: str) -> Geometry:
+    if name in GEOMETRIES:
+        return GEOMETRIES[name]
+    crop_size(name)  # says which names there are
+    family, side = sized_crop(name) or ("", 0)
+    return _arcface(side) if family == "arcface" else _dlib(side)
 
 
 def similarity_transform(src: npt.ArrayLike, dst: npt.ArrayLike) -> Matrix:

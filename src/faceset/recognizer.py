@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from faceset import aggregation, people, scoring
 from faceset.aggregation import Aggregator
-from faceset.calibration import FAR, FPIR, Calibration, Thresholds
+from faceset.calibration import FAR, FPIR, Calibration
 from faceset.enrolment import EnrollReport, Enrolment, Seen
 from faceset.errors import (
     DuplicateMediaError,
@@ -24,6 +24,7 @@ from faceset.errors import (
 )
 from faceset.gallery import Gallery, Uid
 from faceset.media import Media, Source
+from faceset.parts import assemble
 from faceset.pipeline import DEFAULT_MIN_FACE, FaceSets, Pipeline
 from faceset.scoring import Threshold
 from faceset.templates import template_span
@@ -32,6 +33,7 @@ from faceset.types import Decision, FaceSet, Match, ProgressCallback, Template
 if TYPE_CHECKING:
     from faceset.detection import Detector
     from faceset.embedding import Embedder
+    from faceset.packs.pack import Pack
     from faceset.tracking import TrackerOptions
 
 log = logging.getLogger("faceset")
@@ -45,10 +47,12 @@ class Recognizer:
 
     Args:
         detector: ``"mtcnn"`` (default), ``"hog"``, ``"yunet"``, or a :class:`~faceset.detection.base.Detector`.
-        embedder: name of an embedder (``faceset models list``), path of a manifest, or an
-            :class:`~faceset.embedding.Embedder`.
+        embedder: name of an embedder (``faceset models list``; default ``dlib-resnet``), path of a manifest, or an
+            :class:`~faceset.embedding.Embedder`. An imported pack brings what is said of ``pack``.
+        pack: folder that ``faceset export`` wrote, or a :class:`~faceset.packs.pack.Pack`: embedder, aggregator,
+            threshold and calibration in one.
         aggregator: name of an aggregator (:func:`faceset.aggregation.names`), path of a trained one (``.onnx``), or an
-            object that is one; default the trained one that ships for the embedder, else the mean.
+            object that is one; default that of the pack or that ships for the embedder, else the mean.
         fps: frames a second that are looked at in a video or stream; None looks at every frame. Of arrays every one is
             looked at.
         threshold: accept when a score reaches it, whatever was calibrated.
@@ -56,14 +60,14 @@ class Recognizer:
             :meth:`identify` may answer with a name, each between 0 and 1. They need a calibration.
         calibration: thresholds measured on people: ``"none"``, ``"shipped"``, a file of ``faceset calibrate``, or a
             :class:`~faceset.calibration.Calibration`; default your own for this embedder and aggregator, else the one
-            that ships, else the embedder's own threshold. Every answer says which.
+            of the pack or that ships, else the embedder's own threshold. Every answer says which.
         min_face: faces smaller than this (square root of the box's area, in pixels) are passed over.
         min_track: `identify` passes over tracks of fewer faces in videos and streams, because a single detection among
             many frames is most often a false one.
         keep_crops: keep the aligned crop of every face in templates (for contact sheets).
         tracker: options of the tracker; default chosen for the embedder.
         reader: what turns media into face sets, in place of a pipeline of ``detector``, ``embedder``, ``min_face``,
-            ``keep_crops`` and ``tracker``, which are then not looked at.
+            ``keep_crops`` and ``tracker``, which are then not looked at; a ``pack`` must be of its embedder.
 
     Raises:
         ModelError: a model cannot be found, read or used.
@@ -79,7 +83,8 @@ class Recognizer:
         self,
         *,
         detector: str | Detector = "mtcnn",
-        embedder: str | Embedder = "dlib-resnet",
+        embedder: str | Embedder | None = None,
+        pack: str | os.PathLike[str] | Pack | None = None,
         aggregator: str | Aggregator | None = None,
         fps: float | None = DEFAULT_FPS,
         threshold: float | None = None,
@@ -92,29 +97,23 @@ class Recognizer:
         tracker: TrackerOptions | None = None,
         reader: FaceSets | None = None,
     ) -> None:
-        self.reader: FaceSets = reader or Pipeline.build(
-            detector, embedder, min_face=min_face, keep_crops=keep_crops, tracker=tracker
+        self.reader, self.aggregator, self.thresholds = assemble(
+            detector=detector,
+            embedder=embedder,
+            pack=pack,
+            aggregator=aggregator,
+            threshold=threshold,
+            far=far,
+            fpir=fpir,
+            calibration=calibration,
+            min_face=min_face,
+            keep_crops=keep_crops,
+            tracker=tracker,
+            reader=reader,
         )
-        if aggregator is None:
-            aggregator = aggregation.default(self.model_id)
-        elif isinstance(aggregator, str):
-            aggregator = aggregation.get(aggregator, model_id=self.model_id)
-        if not callable(aggregator) or not hasattr(aggregator, "name"):
-            raise InputError(f"aggregator must be a name or an Aggregator, but got {type(aggregator).__name__}")
-        self.aggregator = aggregator
         if min_track < 1:
             raise InputError(f"min_track must be at least 1, but got {min_track}")
         self.fps, self.min_track = fps, min_track
-        manifest = self.reader.embedder.manifest
-        self.thresholds = Thresholds(
-            self.model_id,
-            calibration=calibration,
-            far=far,
-            fpir=fpir,
-            given=threshold,
-            manifest=manifest.threshold,
-            manifest_source=manifest.threshold_source,
-        )
 
     @property
     def pipeline(self) -> Pipeline:

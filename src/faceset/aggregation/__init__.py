@@ -12,7 +12,7 @@ from faceset.aggregation.base import Aggregated, Aggregator
 from faceset.aggregation.sets import aggregate_set
 from faceset.errors import EmbedderMismatchError, InputError
 
-__all__ = ["DEFAULT", "Aggregated", "Aggregator", "aggregate_set", "default", "get", "names"]
+__all__ = ["DEFAULT", "Aggregated", "Aggregator", "aggregate_set", "default", "default_name", "get", "names"]
 
 DEFAULT = "anchored"
 """What is used where nothing else is asked for and the embedder is the one it was trained for; else the mean."""
@@ -37,6 +37,15 @@ def default(model_id: str) -> Aggregator:
     from faceset.aggregation import shipped
 
     return shipped.default(model_id)
+
+
+def default_name(model_id: str) -> str:
+    """What :func:`get` makes :func:`default` of: a name, or the path of a file."""
+    from faceset.aggregation import packed
+
+    name = default(model_id).name
+    kind = name.partition(":")[0]
+    return kind if kind in names() else packed.file_of(model_id)
 
 
 def get(name: str, *, model_id: str | None = None, **options: Any) -> Aggregator:

@@ -52,7 +52,8 @@ class OnnxAggregator:
             source = source.SerializeToString()
         self._source = source
         self._what = "aggregator" if isinstance(source, bytes) else f"aggregator file {source}"
-        self._session = open_session(source, what="aggregator", threads=threads)
+        # On the CPU always: a set is a few kilobytes, and its template is the same down to the last bit everywhere.
+        self._session = open_session(source, what="aggregator", threads=threads, device="cpu")
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self.width = self._check()
         self.kind = self.metadata["kind"]

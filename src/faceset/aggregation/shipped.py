@@ -9,6 +9,7 @@ from functools import cache
 
 from faceset.aggregation.base import Aggregator
 from faceset.aggregation.onnx_aggregator import OnnxAggregator
+from faceset.aggregation.packed import imported
 from faceset.errors import InputError
 
 log = logging.getLogger("faceset")
@@ -34,12 +35,13 @@ def shipped(name: str, model_id: str) -> OnnxAggregator | None:
 
 
 def trained(name: str, model_id: str) -> OnnxAggregator:
-    """As :func:`shipped`.
+    """As :func:`shipped`, or from an imported pack of that embedder.
 
     Raises:
-        InputError: no weights ship for that embedder.
+        InputError: no weights ship for that embedder, and none were imported.
+        ModelFileError: the pack is damaged.
     """
-    found = shipped(name, model_id)
+    found = shipped(name, model_id) or imported(model_id, name)
     if found is None:
         raise InputError(
             f"aggregator {name!r} ships with weights for embedder {_load(name).embedder_id}, not for {model_id}; "
@@ -49,11 +51,17 @@ def trained(name: str, model_id: str) -> OnnxAggregator:
 
 
 def default(model_id: str) -> Aggregator:
-    """What is used where nothing else is asked for: ``DEFAULT`` for the embedder it was trained for, else the mean."""
+    """What is used where nothing else is asked for.
+
+    ``DEFAULT`` for the embedder it was trained for, else that of an imported pack of the embedder, else the mean.
+
+    Raises:
+        ModelFileError: the pack is damaged.
+    """
     from faceset.aggregation import DEFAULT, get
 
-    found = shipped(DEFAULT, model_id) if DEFAULT in SHIPPED else get(DEFAULT)
+    found = (shipped(DEFAULT, model_id) or imported(model_id)) if DEFAULT in SHIPPED else get(DEFAULT)
     if found is None:
-        log.info("no trained aggregator ships for embedder %s; faces are averaged", model_id)
+        log.info("no trained aggregator is here for embedder %s; faces are averaged", model_id)
         return get("mean")
     return found

@@ -1,4 +1,4 @@
-"""Where calibrations are: in a file given, in the user's folder, or in the package."""
+"""Where calibrations are: in a file given, in the user's folder, in a pack of models, or in the package."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from faceset import settings
 from faceset.calibration import files
 from faceset.calibration.records import Calibration
 from faceset.errors import CalibrationError
+from faceset.packs.pack import stored_pack_of
 
 
 def file_name(model_id: str, aggregator: str) -> str:
@@ -43,6 +44,27 @@ def of_user(model_id: str, aggregator: str) -> Calibration | None:
             "say; move it away and calibrate anew"
         )
     return found
+
+
+def of_pack(path: Path | None, model_id: str, aggregator: str) -> Calibration | None:
+    """The calibration of a pack; None where it has none, or one of another embedder or aggregator.
+
+    Args:
+        path: of the file; None: that of the imported pack of the embedder.
+        model_id: id of the embedder.
+        aggregator: full name of the aggregator.
+
+    Raises:
+        CalibrationError: the file is damaged.
+        ModelFileError: the imported pack is damaged.
+    """
+    if path is None:
+        pack = stored_pack_of(model_id)
+        path = None if pack is None else pack.calibration
+    if path is None:
+        return None
+    found = files.load(path)
+    return found if (found.model_id, found.aggregator) == (model_id, aggregator) else None
 
 
 @cache

@@ -13,7 +13,8 @@ from faceset.packs.cache import temporary_beside
 from faceset.packs.download import DownloadProgress, download
 from faceset.packs.installed import file_sha256
 from faceset.packs.inventory import AVAILABLE, MANIFEST_NAME, ModelInfo, check_pull_licence, info, models_dir, verified
-from faceset.packs.manifest import CROP_SIZES, Manifest, check_name, manifest_from_dict, read_toml
+from faceset.packs.manifest import CROPS, Manifest, check_name, crop_size, manifest_from_dict, read_toml
+from faceset.packs.pack import open_pack
 from faceset.packs.registry import registry
 
 _NEEDED = ("crop", "colour", "mean", "std")
@@ -54,13 +55,14 @@ def pull(name: str, *, accept_licence: bool = False, progress: DownloadProgress 
 def import_model(
     file: str | Path, *, manifest: str | Path | None = None, name: str | None = None, **options: Any
 ) -> ModelInfo:
-    """Copy an ONNX file into the store, with what must be known of it.
+    """Copy an ONNX file into the store, with what must be known of it; or a pack, which says all that itself.
 
     A file of the registry is recognised by its sha256 and needs nothing else. Of any other the preprocessing must be
     said: a wrong one would give features that compare without complaint and mean nothing.
 
     Args:
-        file: the ONNX file, in one piece (no external data).
+        file: the ONNX file, in one piece (no external data); or the folder of a pack, with which only ``name`` goes.
+            Under another name a pack keeps the ``id`` of its manifest, and so its model id.
         manifest: a TOML file with the keys of :class:`Manifest`; ``id``, ``file``, ``sha256``, ``bytes`` and
             ``width`` may be missing.
         name: what to call it; default: the registry's name, the manifest's ``id``, or the file's name.
@@ -74,10 +76,16 @@ def import_model(
         ModelFileError: the file cannot be read or run, or does not fit its crop.
     """
     source = Path(file)
+    if source.is_dir() or source.suffix == ".toml":
+        if said := [key for key, value in {"manifest": manifest, **options}.items() if value is not None]:
+            raise InputError(f"the pack {source} has a manifest of its own; import it without {', '.join(said)}")
+        return _import_pack(source, name)
     if not source.is_file():
-        raise ModelFileError(f"model file {source} does not exist; give the path of an ONNX file")
+        raise ModelFileError(f"model file {source} does not exist; give the path of an ONNX file, or of a pack")
     digest = file_sha256(source)
     given = dict(read_toml(Path(manifest))) if manifest is not None else {}
+    if given.get("aggregator") or given.get("calibration"):
+        raise InputError(f"{manifest} is the manifest of a pack; import its folder: `faceset models import FOLDER`")
     given |= {key: value for key, value in options.items() if value is not None}
     for key in ("mean", "std"):
         if isinstance(given.get(key), (int, float)) and not isinstance(given[key], bool):
@@ -98,6 +106,32 @@ def import_model(
     return _add(name or chosen.id, digest, fill)
 
 
+def _import_pack(source: Path, name: str | None) -> ModelInfo:
+    """Copy a pack whole."""
+    pack = open_pack(source)
+    manifest = pack.manifest
+    chosen = name or manifest.id
+    if chosen in registry():
+        raise ModelError(
+            f"the name {chosen!r} belongs to a model of the registry; choose another for the pack (--name)"
+        )
+
+    def fill(folder: Path) -> Manifest:
+        for file in manifest.files:
+            shutil.copyfile(pack.folder / file, folder / file)
+        (folder / MANIFEST_NAME).write_text(manifest.to_toml(), encoding="utf-8")
+        copy = open_pack(folder)
+        width = _probe(manifest, copy.embedder)
+        if width != manifest.width:
+            raise ModelFileError(
+                f"pack {source}: its embedder gives {width} numbers a face, but its manifest says {manifest.width}; "
+                "write it anew with `faceset export`"
+            )
+        return manifest
+
+    return _add(chosen, manifest.sha256, fill)
+
+
 def _known(known: Manifest, given: dict[str, Any], source: Path) -> Manifest:
     """The registry's manifest; what it says is not overridden, or the same weights would get a second id."""
     said = manifest_from_dict({**known.to_dict(), **given, "id": known.id, "file": known.file}, f"import of {source}")
@@ -115,7 +149,7 @@ def _described(given: dict[str, Any], source: Path, digest: str, name: str | Non
     if values["role"] == "embedder" and (missing := [key for key in _NEEDED if key not in values]):
         raise InputError(
             f"{source} is not in the registry, so what goes into it must be said: {', '.join(missing)} "
-            f"{'is' if len(missing) == 1 else 'are'} missing (crop: {', '.join(CROP_SIZES)}; colour: RGB or BGR; "
+            f"{'is' if len(missing) == 1 else 'are'} missing (crop: {CROPS}; colour: RGB or BGR; "
             "the model is fed (x - mean) / std with x in 0..255)"
         )
     if values.get("sha256", digest) != digest:
@@ -134,7 +168,7 @@ def _probe(manifest: Manifest, path: Path) -> int:
 
     what = f"{manifest.role} {manifest.id}"
     if manifest.role == "embedder":
-        return ImageModel(path, CROP_SIZES[manifest.crop], what=what, output=manifest.output).probe()
+        return ImageModel(path, crop_size(manifest.crop), what=what, output=manifest.output).probe()
     open_session(path, what=what)
     return manifest.width
 
@@ -146,6 +180,8 @@ def _whole(name: str) -> bool:
         if found.state != AVAILABLE or found.manifest is None or found.folder is None:
             return False
         verified(found.manifest, found.folder)
+        if found.manifest.aggregator or found.manifest.calibration:
+            open_pack(found.folder, embedder=False)
     except ModelError:
         return False
     return True

@@ -158,8 +158,8 @@ def _info(name: str) -> ModelInfo:
         manifest = read_manifest(folder / MANIFEST_NAME)
     except ModelError as e:
         return ModelInfo(name, DAMAGED, known, folder, f"model {name!r}: {e}; {cure}")
-    if not (folder / manifest.file).is_file():
-        return ModelInfo(name, DAMAGED, manifest, folder, f"model {name!r}: {manifest.file} is missing; {cure}")
+    if missing := [file for file in manifest.files or ("",) if not (folder / file).is_file()]:
+        return ModelInfo(name, DAMAGED, manifest, folder, f"model {name!r}: {', '.join(missing)} is missing; {cure}")
     return ModelInfo(name, AVAILABLE, manifest, folder)
 
 

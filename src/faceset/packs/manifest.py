@@ -14,15 +14,22 @@ from pathlib import Path
 from typing import Any
 
 from faceset import settings
-from faceset.errors import LicenceError, ModelError
+from faceset.errors import InputError, LicenceError, ModelError
 
-CROP_SIZES = {"arcface112": (112, 112), "dlib150": (150, 150), "sphere112x96": (112, 96)}
-"""Height and width in pixels of the crop geometries; their points are in :mod:`faceset.alignment`."""
+CROP_SIZES = {"arcface112": (112, 112), "sphere112x96": (112, 96), "dlib150": (150, 150)}
+"""Height and width in pixels of the crops that networks were published for; see :func:`crop_size` for the others."""
+
+SIZED_CROPS = {"arcface": 112, "dlib": 150}
+"""Families of square crops of any side, and the side they were published with: ``arcface224``, ``dlib96``."""
+SMALLEST_CROP, LARGEST_CROP = 32, 448
+CROPS = f"{', '.join(CROP_SIZES)}, arcface<N>, dlib<N> (N x N pixels, N from {SMALLEST_CROP} to {LARGEST_CROP})"
+"""The names of crops in words, for messages."""
 
 ROLES = ("embedder", "detector", "quality")
 COMMERCIAL = ("yes", "no", "unknown")
 COLOURS = ("RGB", "BGR")
 
+_SIZED = re.compile(rf"({'|'.join(SIZED_CROPS)})([1-9][0-9]{{1,2}})")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -38,11 +45,13 @@ class Manifest:
         commercial: ``yes``, ``no`` or ``unknown``: whether the publisher allows commercial use of the weights.
         file: name of the weight file; it lies beside the manifest, or inside ``package``.
         sha256: of the weight file, 64 lower-case hex digits; an embedder needs it.
+        source_sha256: of the published weights that ``file`` was rebuilt from, where those decide the model id (an
+            embedder of a package that was put into a pack); else empty.
         url: where ``file`` can be fetched, http or https.
         bytes: size of the weight file; 0 = not known.
         package: installed Python package that brings the weights; then there is no ``url``.
         converter: version of the code that rebuilds the weights as ONNX; 0 = the file is used as it is.
-        crop: crop geometry an embedder takes (:data:`CROP_SIZES`).
+        crop: crop geometry an embedder takes (:func:`crop_size`).
         colour: channel order the model takes, ``RGB`` or ``BGR``.
         mean, std: three numbers each, in the model's channel order: it is fed ``(x - mean) / std`` with x in 0..255.
         width: length D of the feature.
@@ -50,6 +59,10 @@ class Manifest:
         threshold: cosine from which two single faces count as one person; None = not known.
         threshold_source: where the threshold comes from; given exactly when ``threshold`` is.
         notes: anything a user should know.
+        data: what the model was trained on.
+        aggregator: name of the aggregator's ONNX file beside an embedder's manifest; see :mod:`faceset.packs.pack`.
+        aggregator_sha256: of that file; given exactly when ``aggregator`` is.
+        calibration: name of a file of ``faceset calibrate`` beside the manifest, for this embedder and aggregator.
 
     Raises:
         ModelError: a field has an impossible value, or fields contradict each other.
@@ -61,6 +74,7 @@ class Manifest:
     commercial: str
     file: str = ""
     sha256: str = ""
+    source_sha256: str = ""
     url: str = ""
     bytes: int = 0
     package: str = ""
@@ -74,6 +88,10 @@ class Manifest:
     threshold: float | None = None
     threshold_source: str = ""
     notes: str = ""
+    data: str = ""
+    aggregator: str = ""
+    aggregator_sha256: str = ""
+    calibration: str = ""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -83,10 +101,13 @@ class Manifest:
         self._one_of("commercial", COMMERCIAL)
         if not self.licence.strip():
             raise self._bad("licence is empty; write what is known, or 'not stated'")
-        if self.file and (Path(self.file).name != self.file or "\\" in self.file or self.file.startswith(".")):
-            raise self._bad(f"file must be a plain file name, but is {self.file!r}")
-        if self.sha256 and not _SHA256.fullmatch(self.sha256):
-            raise self._bad(f"sha256 must be 64 lower-case hex digits, but is {self.sha256!r}")
+        for key in ("file", "aggregator", "calibration"):
+            name = getattr(self, key)
+            if name and (Path(name).name != name or "\\" in name or name.startswith(".")):
+                raise self._bad(f"{key} must be a plain file name, but is {name!r}")
+        for key in ("sha256", "source_sha256", "aggregator_sha256"):
+            if (digest := getattr(self, key)) and not _SHA256.fullmatch(digest):
+                raise self._bad(f"{key} must be 64 lower-case hex digits, but is {digest!r}")
         if self.bytes < 0 or self.converter < 0 or self.width < 0:
             raise self._bad("bytes, converter and width must be >= 0")
         if self.url and self.package:
@@ -100,11 +121,17 @@ class Manifest:
         if self.threshold is not None and not -1 <= self.threshold <= 1:
             raise self._bad(f"threshold is a cosine in -1..1, but is {self.threshold}")
         if self.crop or self.role == "embedder":
-            self._one_of("crop", tuple(CROP_SIZES))
+            self._check_crop()
         if self.colour or self.role == "embedder":
             self._one_of("colour", COLOURS)
         if self.role == "embedder" and not (self.sha256 and self.file and self.width):
             raise self._bad("an embedder needs file, sha256 and width")
+        self._check_pack()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of everything that lies beside the manifest."""
+        return tuple(name for name in (self.file, self.aggregator, self.calibration) if name)
 
     @property
     def model_id(self) -> str:
@@ -113,7 +140,15 @@ class Manifest:
         These are the source weights, the converter, the output, the crop, the colour order, mean and std; never a
         generated ONNX file, whose bytes vary with the ``onnx`` version.
         """
-        parts = [self.sha256, self.converter, self.output, self.crop, self.colour, *self.mean, *self.std]
+        parts = [
+            self.source_sha256 or self.sha256,
+            self.converter,
+            self.output,
+            self.crop,
+            self.colour,
+            *self.mean,
+            *self.std,
+        ]
         return f"{self.id}:{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]}"
 
     def replace(self, **changes: Any) -> Manifest:
@@ -129,12 +164,57 @@ class Manifest:
         """The text of the manifest file."""
         return "".join(f"{key} = {_toml(value)}\n" for key, value in self.to_dict().items())
 
+    def _check_crop(self) -> None:
+        try:
+            crop_size(self.crop)
+        except InputError as e:
+            raise self._bad(f"crop must be one of {CROPS}, but is {self.crop!r}") from e
+
+    def _check_pack(self) -> None:
+        if bool(self.aggregator) != bool(self.aggregator_sha256):
+            raise self._bad("aggregator and aggregator_sha256 come together")
+        if (self.aggregator or self.calibration) and (self.role != "embedder" or self.url or self.package):
+            raise self._bad("aggregator and calibration lie beside an embedder's file, without url and package")
+        if self.source_sha256 and (self.role != "embedder" or self.package):
+            raise self._bad("source_sha256 is for the file of an embedder that was rebuilt, without package")
+        if len(set(self.files)) != len(self.files):
+            raise self._bad(f"file, aggregator and calibration are different files, but are {', '.join(self.files)}")
+
     def _one_of(self, field: str, allowed: tuple[str, ...]) -> None:
         if getattr(self, field) not in allowed:
             raise self._bad(f"{field} must be one of {', '.join(allowed)}, but is {getattr(self, field)!r}")
 
     def _bad(self, reason: str) -> ModelError:
         return ModelError(f"manifest of {self.id!r}: {reason}")
+
+
+def sized_crop(name: str) -> tuple[str, int] | None:
+    """Family and side in pixels of a crop of :data:`SIZED_CROPS`; None of any other name.
+
+    >>> sized_crop("arcface224"), sized_crop("sphere112x96")
+    (('arcface', 224), None)
+    """
+    found = _SIZED.fullmatch(name)
+    if found is None or not SMALLEST_CROP <= int(found[2]) <= LARGEST_CROP:
+        return None
+    return found[1], int(found[2])
+
+
+def crop_size(name: str) -> tuple[int, int]:
+    """Height and width in pixels of the crop geometry of that name; its points are in :mod:`faceset.alignment`.
+
+    >>> crop_size("sphere112x96"), crop_size("dlib96")
+    ((112, 96), (96, 96))
+
+    Raises:
+        InputError: there is none.
+    """
+    if name in CROP_SIZES:
+        return CROP_SIZES[name]
+    sized = sized_crop(name)
+    if sized is None:
+        raise InputError(f"no crop geometry is called {name!r}; there are {CROPS}")
+    return sized[1], sized[1]
 
 
 def manifest_from_dict(values: Mapping[str, Any], where: str) -> Manifest:

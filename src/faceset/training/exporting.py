@@ -7,11 +7,7 @@ exporter. Before the file is written, its answers are held against torch's.
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import logging
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,9 +21,9 @@ from faceset.errors import InputError
 from faceset.packs.session import open_session
 from faceset.training.aggregators.base import Aggregator
 from faceset.training.aggregators.nan import Nan
+from faceset.training.onnx_files import traced
 from faceset.training.runs import load
 
-OPSET = 18
 TOLERANCE = 1e-5
 """Largest difference between the file and torch."""
 
@@ -50,18 +46,26 @@ def export(run: Path | str, path: Path | str, *, licence: str = "", training_dat
         InputError: the path is a folder, or the file would not answer as torch does.
     """
     aggregator, config = load(run)
-    data, settings = config["data"], config["settings"]
-    metadata = {
-        "kind": kind or config["aggregator"],
-        "embedder": config["embedder"],
-        "training_data": training_data
-        or f"{data['subjects']} people, {data['held_out']} held out, table {data['fingerprint'][:16]}",
-        "seed": str(settings["seed"]),
+    told = metadata(config, licence=licence, training_data=training_data)
+    return write_onnx(aggregator, path, told | ({"kind": kind} if kind else {}))
+
+
+def metadata(config: Mapping[str, Any], *, licence: str = "", training_data: str = "") -> dict[str, str]:
+    """What the file of an aggregator says of itself, from the ``config.json`` of its run; see :func:`export`.
+
+    A run without an embedder's id, which is one end to end, has an empty ``embedder``.
+    """
+    data = config["data"]
+    fingerprint = f", table {data['fingerprint'][:16]}" if "fingerprint" in data else ""
+    return {
+        "kind": config["aggregator"],
+        "embedder": config.get("embedder", ""),
+        "training_data": training_data or f"{data['subjects']} people, {data['held_out']} held out{fingerprint}",
+        "seed": str(config["settings"]["seed"]),
         "metrics": json.dumps(config.get("result", {}), sort_keys=True),
         "licence": licence or "unknown",
         "faceset": config["faceset"],
     }
-    return write_onnx(aggregator, path, metadata)
 
 
 def write_onnx(aggregator: Aggregator, path: Path | str, metadata: Mapping[str, str]) -> Path:
@@ -101,7 +105,7 @@ def to_onnx(aggregator: Aggregator, metadata: Mapping[str, str]) -> onnx.ModelPr
 
 def largest_gap(aggregator: Aggregator, model: onnx.ModelProto) -> float:
     """Largest absolute difference between the graph and torch, over sets of several sizes with ragged masks."""
-    session = open_session(model.SerializeToString(), what="exported aggregator")
+    session = open_session(model.SerializeToString(), what="exported aggregator", device="cpu")
     rng, gap = np.random.default_rng(0), 0.0
     for B, N in ((1, 1), (1, 7), (5, 1), (3, 4), (4, 33)):
         x = (rng.normal(size=(B, N, aggregator.dim)) * rng.uniform(0.1, 10, (B, N, 1))).astype(np.float32)
@@ -125,34 +129,10 @@ class _Unchecked(nn.Module):
 
 
 def _by_torch(aggregator: Aggregator) -> onnx.ModelProto:
-    # The sizes of the example are not 1, which the exporter would take for a fixed size.
-    example = (torch.ones(2, 3, aggregator.dim), torch.ones(2, 3, dtype=torch.bool))
-    sizes = {0: torch.export.Dim("B"), 1: torch.export.Dim("N")}
-    log = logging.getLogger("torch.onnx")
-    level = log.level
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.ExitStack() as after:
-        warnings.simplefilter("ignore")  # the exporter uses parts of torch that torch itself calls old
-        after.callback(log.setLevel, level)
-        log.setLevel(logging.ERROR)  # it warns that torchvision is not there, which nothing here needs
-        program: Any = torch.onnx.export(
-            _Unchecked(aggregator).eval(),
-            example,
-            dynamo=True,
-            dynamic_shapes={"features": sizes, "mask": sizes},
-            input_names=["features", "mask"],
-            output_names=["template", "weights"],
-            opset_version=OPSET,
-            verbose=False,
-        )
-    model: onnx.ModelProto = program.model_proto
-    model.producer_name, model.producer_version = "faceset", ""
-    _forget_the_trace(model)
-    return model
-
-
-def _forget_the_trace(model: onnx.ModelProto) -> None:
-    """Take out what torch notes of every node: the stack it was traced in, with paths of this machine."""
-    graph = model.graph
-    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
-        del part.metadata_props[:]
-        part.doc_string = ""
+    return traced(
+        _Unchecked(aggregator).eval(),
+        (torch.ones(2, 3, aggregator.dim), torch.ones(2, 3, dtype=torch.bool)),
+        sizes=({0: "B", 1: "N"}, {0: "B", 1: "N"}),
+        inputs=("features", "mask"),
+        outputs=("template", "weights"),
+    )
