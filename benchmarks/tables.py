@@ -34,7 +34,7 @@ def table(name: str, source: Path | None = None) -> TrainData:
             CONFIG,
             progress=lambda done, total, faces: bar.update(task, completed=done, total=total),
         )
-    return TrainData.from_table(_sorted(found))
+    return TrainData.from_table(sorted_rows(found))
 
 
 def left_out() -> tuple[str, ...]:
@@ -43,7 +43,7 @@ def left_out() -> tuple[str, ...]:
     return tuple(line.strip() for line in text.splitlines() if line.strip())
 
 
-def _sorted(found: FeatureTable) -> FeatureTable:
+def sorted_rows(found: FeatureTable) -> FeatureTable:
     """By medium, frame, kind and strength."""
     order = np.lexsort([found.strength, found.kind.codes, found.frame, found.medium.codes])
     return found.take(order)

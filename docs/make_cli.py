@@ -27,22 +27,41 @@ def text() -> str:
 def _pages(command: Any, name: str) -> list[str]:
     children = getattr(command, "commands", {})
     if children:
-        pages = [] if name == "faceset" else [f"## {name}\n\n{inspect.cleandoc(command.help)}\n"]
+        about = f"## {name}\n\n{inspect.cleandoc(command.help)}\n"
+        pages = [_before_the_command(command)] if name == "faceset" else [about]
         for child, sub in sorted(children.items()):
             pages += _pages(sub, f"{name} {child}")
         return pages
-    what, _, example = inspect.cleandoc(command.help).partition("\n\nExample: ")
+    what, *examples = inspect.cleandoc(command.help).split("\n\nExample: ")
     arguments = [p for p in command.params if p.param_type_name == "argument"]
     options = [p for p in command.params if p.param_type_name == "option" and p.opts[0] not in OWN]
     usage = " ".join([name, *((p.metavar or p.name.upper()) for p in arguments), "[OPTIONS]"])
-    lines = [f"## {name}", "", f"`{usage}`", "", " ".join(what.split()), "", f"Example: `{example.strip()}`", ""]
+    lines = [
+        f"## {name}",
+        "",
+        f"`{usage}`",
+        "",
+        " ".join(what.split()),
+        "",
+        *(f"Example: `{e.strip()}`\n" for e in examples),
+    ]
     lines += ["| argument or option | meaning | default |", "|---|---|---|"]
     for p in arguments:
         lines.append(f"| `{p.metavar or p.name.upper()}` | {p.help} | |")
-    for p in options:
-        default = "required" if p.required else "" if p.default is None or p.default is False else f"`{p.default}`"
-        lines.append(f"| {', '.join(f'`{o}`' for o in sorted(p.opts, key=len, reverse=True))} | {p.help} | {default} |")
-    return ["\n".join(lines) + "\n"]
+    return ["\n".join([*lines, *map(_row, options)]) + "\n"]
+
+
+def _before_the_command(app: Any) -> str:
+    """The options of the program itself, such as ``--device``."""
+    rows = [_row(p) for p in app.params if p.opts[0] not in OWN]
+    usage = "Before the command: `faceset [OPTIONS] COMMAND ...`"
+    head = [usage, "", "| option | meaning | default |", "|---|---|---|"]
+    return "\n".join([*head, *rows]) + "\n"
+
+
+def _row(p: Any) -> str:
+    default = "required" if p.required else "" if p.default is None or p.default is False else f"`{p.default}`"
+    return f"| {', '.join(f'`{o}`' for o in sorted(p.opts, key=len, reverse=True))} | {p.help} | {default} |"
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ ORDER = [
     "people",
     "gallery",
     "enrolment",
+    "parts",
     "recognizer",
     "demo",
     "evaluation",

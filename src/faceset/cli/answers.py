@@ -22,7 +22,8 @@ def template(
     source: Annotated[str, typer.Argument(metavar="SRC", help="Picture, video, folder or stream URL of one person.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write it: .npz or .json.")],
     detector: options.Detector = options.DEFAULT_DETECTOR,
-    embedder: options.EmbedderName = options.DEFAULT_EMBEDDER,
+    embedder: options.EmbedderName = None,
+    pack: options.PackPath = None,
     aggregator: options.AggregatorName = None,
     fps: options.Fps = options.DEFAULT_FPS,
     as_json: options.AsJson = False,
@@ -37,7 +38,7 @@ def template(
 
     check_format(as_json, as_csv)
     check_template_path(output)
-    recognizer = options.recognizer(detector=detector, embedder=embedder, aggregator=aggregator, fps=fps)
+    recognizer = options.recognizer(detector=detector, embedder=embedder, pack=pack, aggregator=aggregator, fps=fps)
     with Bar("reading", quiet=quiet) as bar:
         made = recognizer.template(source, progress=bar)
     save_template(made, output)
@@ -66,7 +67,8 @@ def verify(
     a: Annotated[str, typer.Argument(metavar="A", help="Picture, video, folder, stream URL or template file.")],
     b: Annotated[str, typer.Argument(metavar="B", help="The same, for the second person.")],
     detector: options.Detector = options.DEFAULT_DETECTOR,
-    embedder: options.EmbedderName = options.DEFAULT_EMBEDDER,
+    embedder: options.EmbedderName = None,
+    pack: options.PackPath = None,
     aggregator: options.AggregatorName = None,
     fps: options.Fps = options.DEFAULT_FPS,
     threshold: options.ThresholdValue = None,
@@ -84,6 +86,7 @@ def verify(
     recognizer = options.recognizer(
         detector=detector,
         embedder=embedder,
+        pack=pack,
         aggregator=aggregator,
         fps=fps,
         threshold=threshold,

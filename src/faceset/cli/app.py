@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
 
-from faceset import __version__
+from faceset import __version__, settings
 from faceset.cli import (
     answers,
     calibrate,
     demo,
+    embedder_training,
     evaluate,
     exchange,
+    exporting,
     features,
     gallery,
     models,
@@ -34,6 +37,9 @@ answers.register(app)
 people.register(app)
 features.register(app)
 training.register(app)
+exporting.register(app)
+embedder_training.register(app)
+exporting.register(app)
 evaluate.register(app)
 calibrate.register(app)
 service.register(app)
@@ -53,5 +59,14 @@ def options(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)
     ] = False,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="Where models run: cpu, cuda or cuda:1, an error where that cannot be had "
+            "(default: FACESET_DEVICE, else cpu)."
+        ),
+    ] = None,
 ) -> None:
     """Many faces of one person in, one compact template out: verify and identify people in videos and pictures."""
+    if device is not None:
+        os.environ["FACESET_DEVICE"] = settings.device_named(device, "--device")  # processes we start inherit it

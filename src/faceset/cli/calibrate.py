@@ -14,11 +14,12 @@ from faceset import settings
 from faceset.cli import options
 from faceset.cli.output import check_format, counted, emit, remark, warnings_shown
 from faceset.cli.progress import Bar
-from faceset.errors import CalibrationError, InputError
+from faceset.errors import CalibrationError, EmbedderMismatchError, InputError
 
 if TYPE_CHECKING:
     from faceset.calibration import Calibration
     from faceset.feature_table import FeatureTable
+    from faceset.packs.pack import Pack
 
 COLUMNS = ["kind", "faces", "gallery", "rate", "threshold", "low", "high", "tar", "resolved", "rule"]
 
@@ -57,7 +58,8 @@ def calibrate(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the templates and resamples that are drawn.", min=0)] = 0,
     detector: options.Detector = options.DEFAULT_DETECTOR,
-    embedder: options.EmbedderName = options.DEFAULT_EMBEDDER,
+    embedder: options.EmbedderName = None,
+    pack: options.PackPath = None,
     aggregator: options.AggregatorName = None,
     fps: options.Fps = options.DEFAULT_FPS,
     as_json: options.AsJson = False,
@@ -70,19 +72,27 @@ def calibrate(
     """
     import faceset.features  # noqa: F401 - names the extra that is missing before any model is loaded
     from faceset import aggregation, calibration
+    from faceset.aggregation.packed import of_pack
     from faceset.calibration.lookup import check_rate
+    from faceset.parts import chosen_pack
 
     check_format(as_json, as_csv)
     fars = {*calibration.FARS, *(check_rate(v, "far") for v in far or ())}
     fpirs = {*calibration.FPIRS, *(check_rate(v, "fpir") for v in fpir or ())}
     _check_place(output)
+    chosen = chosen_pack(pack, embedder)
     with (
         warnings_shown(quiet=quiet),
         Bar("calibrating:", quiet=quiet) as bar,
-        _table(root, features, protocol, detector, embedder, fps, bar) as (table, source),
+        _table(root, features, protocol, detector, embedder, chosen, fps, bar) as (table, source),
     ):
+        if chosen is not None and chosen.model_id != table.embedder:
+            raise EmbedderMismatchError(
+                f"the features are of embedder {table.embedder}, but the pack {chosen.folder} is of {chosen.model_id}; "
+                "extract them with the pack (--pack)"
+            )
         if aggregator is None:
-            maker = aggregation.default(table.embedder)
+            maker = (chosen and of_pack(chosen)) or aggregation.default(table.embedder)
         else:
             maker = aggregation.get(aggregator, model_id=table.embedder)
         made = calibration.fit(
@@ -137,7 +147,8 @@ def _table(
     features: Path | None,
     protocol: str | None,
     detector: str,
-    embedder: str,
+    embedder: str | None,
+    pack: Pack | None,
     fps: float | None,
     bar: Bar,
 ) -> Iterator[tuple[FeatureTable, str]]:
@@ -157,7 +168,8 @@ def _table(
     else:
         from faceset.extraction import ExtractConfig, extract
 
-        pipeline = options.recognizer(detector=detector, embedder=embedder).pipeline
+        models = {"embedder": embedder} if pack is None else {"pack": pack}
+        pipeline = options.recognizer(detector=detector, **models).pipeline
         with tempfile.TemporaryDirectory() as folder:
             table, _ = extract(
                 root,

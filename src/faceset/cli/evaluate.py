@@ -216,7 +216,7 @@ def _aggregators(text: str | None, model_id: str) -> list[str]:
     if text is None:
         from faceset import aggregation
 
-        return list(dict.fromkeys(["mean", "norm", aggregation.default(model_id).name.partition(":")[0]]))
+        return list(dict.fromkeys(["mean", "norm", aggregation.default_name(model_id)]))
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
         raise InputError("--aggregators names none; give one or more with commas, such as mean,norm")

@@ -77,7 +77,8 @@ def extract(
         ),
     ] = None,
     detector: options.Detector = options.DEFAULT_DETECTOR,
-    embedder: options.EmbedderName = options.DEFAULT_EMBEDDER,
+    embedder: options.EmbedderName = None,
+    pack: options.PackPath = None,
     as_json: options.AsJson = False,
     as_csv: options.AsCsv = False,
     quiet: options.Quiet = False,
@@ -108,7 +109,7 @@ def extract(
         **given,
     )
     run = _runner(root, output, config, protocol, chosen, quiet=quiet)
-    pipeline = options.recognizer(detector=detector, embedder=embedder).pipeline
+    pipeline = options.recognizer(detector=detector, embedder=embedder, pack=pack).pipeline
     with warnings_shown(quiet=quiet), Bar("extracting", quiet=quiet) as bar:
         try:
             _, report = run(

@@ -24,6 +24,7 @@ def list_all(as_json: options.AsJson = False, as_csv: options.AsCsv = False) -> 
 
     Example: faceset models list
     """
+    from faceset.packs.pack import aggregator_of
     from faceset.packs.store import list_models
 
     check_format(as_json, as_csv)
@@ -40,6 +41,7 @@ def list_all(as_json: options.AsJson = False, as_csv: options.AsCsv = False) -> 
                 "commercial": manifest.commercial if manifest else None,
                 "width": (manifest.width or None) if manifest else None,
                 "crop": (manifest.crop or None) if manifest else None,
+                "aggregator": aggregator_of(model) or None,
             }
         )
     emit(
@@ -47,8 +49,9 @@ def list_all(as_json: options.AsJson = False, as_csv: options.AsCsv = False) -> 
         as_csv=as_csv,
         title=f"{len(found)} models",
         records=records,
-        columns=["name", "role", "state", "commercial"] + (["licence", "width", "crop"] if as_csv else []),
-        document=[model.to_dict() for model in found],
+        columns=["name", "role", "state", "commercial", "aggregator"]
+        + (["licence", "width", "crop"] if as_csv else []),
+        document=[_values(model) for model in found],
     )
 
 
@@ -70,11 +73,15 @@ def show(
 
 @app.command(name="import")
 def import_file(
-    file: Annotated[Path, typer.Argument(help="The ONNX file.")],
-    name: Annotated[str | None, typer.Option(help="What to call it (default: the file's name).")] = None,
+    file: Annotated[Path, typer.Argument(help="The ONNX file, or the folder of a pack.")],
+    name: Annotated[
+        str | None, typer.Option(help="What to call it (default: the name of the file, or the pack's own).")
+    ] = None,
     manifest: Annotated[Path | None, typer.Option(help="A TOML manifest that describes it.")] = None,
     role: Annotated[str | None, typer.Option(help="embedder (default), detector or quality.")] = None,
-    crop: Annotated[str | None, typer.Option(help="Crop geometry: arcface112, sphere112x96 or dlib150.")] = None,
+    crop: Annotated[
+        str | None, typer.Option(help="Crop geometry: arcface112, sphere112x96, dlib150; arcface<N>, dlib<N>.")
+    ] = None,
     colour: Annotated[str | None, typer.Option(help="Channel order the model takes: RGB or BGR.")] = None,
     mean: Annotated[str | None, typer.Option(help="Subtracted from 0..255: one number, or three with commas.")] = None,
     std: Annotated[str | None, typer.Option(help="Divides the rest: one number, or three with commas.")] = None,
@@ -85,9 +92,11 @@ def import_file(
     as_json: options.AsJson = False,
     as_csv: options.AsCsv = False,
 ) -> None:
-    """Copy an ONNX file into the store, with what must be known of it.
+    """Copy an ONNX file into the store, with what must be known of it; or a pack, which says that itself.
 
     Example: faceset models import mine.onnx --crop arcface112 --colour RGB --mean 127.5 --std 127.5
+
+    Example: faceset models import pack/ --name mine
     """
     from faceset.packs.store import import_model
 
@@ -138,7 +147,7 @@ def pull(
 
 
 def _describe(model: ModelInfo, *, as_json: bool, as_csv: bool) -> None:
-    values: dict[str, Any] = model.to_dict()
+    values = _values(model)
     if as_json:
         print_json(values)
     elif as_csv:
@@ -151,6 +160,13 @@ def _describe(model: ModelInfo, *, as_json: bool, as_csv: bool) -> None:
             records=[{"field": key, "value": str(_flat(value))} for key, value in values.items()],
             columns=["field", "value"],
         )
+
+
+def _values(model: ModelInfo) -> dict[str, Any]:
+    from faceset.packs.pack import aggregator_of
+
+    name = aggregator_of(model)
+    return model.to_dict() | ({"aggregator_name": name} if name else {})
 
 
 def _flat(value: object) -> object:

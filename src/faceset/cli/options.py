@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from faceset.packs.pack import Pack
     from faceset.recognizer import Recognizer
     from faceset.types import Template
 
@@ -25,9 +26,20 @@ Detector = Annotated[
     typer.Option(help="Face detector: mtcnn, hog, yunet, or the name of an imported one.", rich_help_panel="Models"),
 ]
 EmbedderName = Annotated[
-    str,
+    str | None,
     typer.Option(
-        "--embedder", help="Embedder: a name of `faceset models list`, or a manifest.", rich_help_panel="Models"
+        "--embedder",
+        help="Embedder: a name of `faceset models list`, or a manifest (default: dlib-resnet).",
+        rich_help_panel="Models",
+    ),
+]
+PackPath = Annotated[
+    str | None,
+    typer.Option(
+        "--pack",
+        metavar="PATH",
+        help="Folder of `faceset export`, in place of --embedder: embedder, aggregator and thresholds in one.",
+        rich_help_panel="Models",
     ),
 ]
 AggregatorName = Annotated[
@@ -35,7 +47,7 @@ AggregatorName = Annotated[
     typer.Option(
         "--aggregator",
         help="How faces become one template: a name such as mean, or a trained .onnx file "
-        "(default: the one that ships for the embedder, else mean).",
+        "(default: that of the pack, or the one that ships for the embedder, else mean).",
         rich_help_panel="Models",
     ),
 ]
@@ -54,7 +66,8 @@ CalibrationFile = Annotated[
     str | None,
     typer.Option(
         "--calibration",
-        help="A file of `faceset calibrate`, shipped, or none (default: your own, else the shipped one).",
+        help="A file of `faceset calibrate`, shipped, or none (default: your own, else that of the pack or the shipped "
+        "one).",
         rich_help_panel="Threshold",
     ),
 ]
@@ -69,7 +82,8 @@ DEFAULT_EMBEDDER = "dlib-resnet"
 def recognizer(
     *,
     detector: str = DEFAULT_DETECTOR,
-    embedder: str = DEFAULT_EMBEDDER,
+    embedder: str | None = None,
+    pack: str | Pack | None = None,
     aggregator: str | None = None,
     fps: float | None = DEFAULT_FPS,
     threshold: float | None = None,
@@ -84,6 +98,7 @@ def recognizer(
     return Recognizer(
         detector=detector,
         embedder=embedder,
+        pack=pack,
         aggregator=aggregator,
         fps=fps or None,
         threshold=threshold,

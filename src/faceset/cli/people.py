@@ -39,7 +39,8 @@ def enroll(
         str | None, typer.Option("--name", "-n", help="ROOT is a file or folder of this one person.")
     ] = None,
     detector: options.Detector = options.DEFAULT_DETECTOR,
-    embedder: options.EmbedderName = options.DEFAULT_EMBEDDER,
+    embedder: options.EmbedderName = None,
+    pack: options.PackPath = None,
     aggregator: options.AggregatorName = None,
     fps: options.Fps = options.DEFAULT_FPS,
     threshold: options.ThresholdValue = None,
@@ -58,7 +59,13 @@ def enroll(
     check_format(as_json, as_csv)
     persons = [(name, root)] if name is not None else _person_folders(root, quiet=quiet)
     recognizer = options.recognizer(
-        detector=detector, embedder=embedder, aggregator=aggregator, fps=fps, threshold=threshold, keep_crops=keep_crops
+        detector=detector,
+        embedder=embedder,
+        pack=pack,
+        aggregator=aggregator,
+        fps=fps,
+        threshold=threshold,
+        keep_crops=keep_crops,
     )
     reports: list[EnrollReport] = []
     failures: list[tuple[str, str]] = []
@@ -87,7 +94,8 @@ def identify(
     gallery: options.GalleryFile,
     top: Annotated[int, typer.Option("--top", "-k", help="Candidates to list for each track (in --json).", min=1)] = 5,
     detector: options.Detector = options.DEFAULT_DETECTOR,
-    embedder: options.EmbedderName = options.DEFAULT_EMBEDDER,
+    embedder: options.EmbedderName = None,
+    pack: options.PackPath = None,
     aggregator: options.AggregatorName = None,
     fps: options.Fps = options.DEFAULT_FPS,
     threshold: options.ThresholdValue = None,
@@ -108,6 +116,7 @@ def identify(
     recognizer = options.recognizer(
         detector=detector,
         embedder=embedder,
+        pack=pack,
         aggregator=aggregator,
         fps=fps,
         threshold=threshold,

@@ -41,7 +41,8 @@ def serve(
         float, typer.Option(help="Longest video answered in the request, in seconds; longer ones are jobs.", min=0.1)
     ] = 20.0,
     detector: options.Detector = options.DEFAULT_DETECTOR,
-    embedder: options.EmbedderName = options.DEFAULT_EMBEDDER,
+    embedder: options.EmbedderName = None,
+    pack: options.PackPath = None,
     aggregator: options.AggregatorName = None,
     fps: options.Fps = options.DEFAULT_FPS,
     threshold: options.ThresholdValue = None,
@@ -58,6 +59,8 @@ def serve(
     from faceset.service.config import ServiceConfig
     from faceset.service.running import run
 
+    if pack is not None and embedder is not None:
+        raise InputError("--pack brings its own embedder; give either --pack or --embedder")
     config = ServiceConfig(
         data=data,
         host=host,
@@ -67,7 +70,8 @@ def serve(
         max_seconds=60.0 * max_minutes,
         at_once_seconds=at_once,
         detector=detector,
-        embedder=embedder,
+        embedder=embedder or options.DEFAULT_EMBEDDER,
+        pack=pack,
         aggregator=aggregator,
         fps=fps or 0.0,
         threshold=threshold,

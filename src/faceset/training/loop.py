@@ -22,8 +22,9 @@ from faceset.training import runs
 from faceset.training.distributed import Workers
 
 Progress = Callable[[int, int, Mapping[str, float]], None]
-"""Called with the steps done, the steps in all, and the latest figures."""
+"""Called with the steps done, the steps in all, and the latest figures: at each validation, and about once a second."""
 
+_A_SECOND = 1.0
 _UNSEEN = 20  # steps on a GPU between two looks at the loss, each of which makes the GPU wait
 
 
@@ -97,6 +98,7 @@ class Loop(ABC):
         self._copied = [p for p in pairs if not p[0].is_floating_point()]
         self._losses: list[Tensor] = []  # of the latest steps, not yet looked at
         self._total, self._began = 0.0, time.perf_counter()
+        self._told, self._row = self._began, dict[str, Any]()  # when progress was last called, and with what
 
     @abstractmethod
     def loss(self, work: nn.Module, step: int) -> Tensor:
@@ -168,6 +170,9 @@ class Loop(ABC):
                 self._check(loss, step)  # of all processes
                 self._validate(step, loss, board, progress)
                 self._total = 0.0
+            elif progress is not None and self._row and time.perf_counter() - self._told > _A_SECOND:
+                self._settle(step)
+                self._tell(progress, step, self._row | {"loss": self._total / (step - self.state["step"])})
         self._finish(step)
         if board is not None:
             board.close()
@@ -228,9 +233,14 @@ class Loop(ABC):
                 if name != "step" and value == value:
                     board.add_scalar(name, value, step)
             if progress is not None:
-                seconds = time.perf_counter() - self._began
-                progress(step, self.settings.steps, row | {"best": self.state["best"], "seconds": seconds})
+                self._row = row
+                self._tell(progress, step, row)
         self.team.wait()
+
+    def _tell(self, progress: Progress, step: int, row: Mapping[str, Any]) -> None:
+        self._told = time.perf_counter()
+        done = {"step": step, "best": self.state["best"], "seconds": self._told - self._began}
+        progress(step, self.settings.steps, {**row, **done})
 
     def _checkpoint(self) -> None:
         tensors = {f"work.{k}": v for k, v in self.work.state_dict().items()}

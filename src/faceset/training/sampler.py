@@ -5,16 +5,36 @@ A batch is a function of (seed, step) alone, so a run that was killed goes on wi
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from faceset.errors import InputError
+from faceset.feature_table import Labels
 from faceset.training.config import SetConfig
-from faceset.training.data import TrainData
 
 Ints = npt.NDArray[np.int64]
+
+
+class SetSource(Protocol):
+    """What sets are drawn from: faces with a subject and a medium, such as :class:`faceset.training.data.TrainData`."""
+
+    @property
+    def rows(self) -> Ints:
+        """(R,) numbers of the faces that take part."""
+
+    @property
+    def subject(self) -> Labels:
+        """(M,) whose face; all faces, also those that take no part."""
+
+    @property
+    def medium(self) -> Labels:
+        """(M,) which picture or video."""
+
+    @property
+    def degraded(self) -> npt.NDArray[np.bool_]:
+        """(R,) whether each face that takes part is to be one that was made worse."""
 
 
 class SetBatch(NamedTuple):
@@ -34,7 +54,7 @@ class SetSampler:
     """Draws sets of the subjects of some data.
 
     Args:
-        data: what to draw from.
+        data: what to draw from; features are not needed.
         config: how.
         seed: of every batch.
 
@@ -42,7 +62,7 @@ class SetSampler:
         InputError: fewer than two subjects, or none with two media.
     """
 
-    def __init__(self, data: TrainData, config: SetConfig, seed: int = 0) -> None:
+    def __init__(self, data: SetSource, config: SetConfig, seed: int = 0) -> None:
         self.config, self.seed = config, seed
         rows, media = data.rows, data.medium.codes[data.rows]
         degraded = data.degraded
