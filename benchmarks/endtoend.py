@@ -15,6 +15,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,6 @@ from faceset.features import read
 from faceset.training import backbones
 from faceset.training.aggregators.base import Aggregator
 from faceset.training.aggregators.closed import Mean
-from faceset.training.backbones import Backbone
 from faceset.training.config import SetConfig
 from faceset.training.data import TrainData
 from faceset.training.endtoend import EndToEndConfig, load_end_to_end, train_end_to_end
@@ -153,14 +153,19 @@ def _frames(found: FeatureTable) -> Iterator[np.ndarray]:
     yield from np.split(order, np.flatnonzero(np.diff(place[order])) + 1)
 
 
-def looked_at(backbone: Backbone, crops: np.ndarray, data: TrainData, pool: ThreadPoolExecutor) -> TrainData:
-    """The data with features of a backbone, in float32."""
-    with Progress() as bar:
-        task = bar.add_task("features of YouTube Faces", total=len(crops))
-        found = embedded(
-            backbone, len(crops), lambda i: crops[i], pool, told=lambda n, _: bar.update(task, completed=n)
-        )
-    return dataclasses.replace(data, features=found)
+def looked_at(run: Path, crops: np.ndarray, data: TrainData) -> TrainData:
+    """The data with features of the backbone of a run, in float32; they are kept beside the run."""
+    path = run.with_name(f"{run.name}-ytf.npy")
+    if not path.exists():
+        with Progress() as bar, ThreadPoolExecutor(1) as pool:
+            task = bar.add_task("features of YouTube Faces", total=len(crops))
+            told = partial(_set, bar, task)
+            np.save(path, embedded(load_end_to_end(run)[0], len(crops), lambda i: crops[i], pool, told=told))
+    return dataclasses.replace(data, features=np.load(path, allow_pickle=False))
+
+
+def _set(bar: Progress, task: Any, done: int, total: int) -> None:
+    bar.update(task, completed=done)
 
 
 def measured(
@@ -206,7 +211,7 @@ def main() -> None:
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--runs", type=Path, default=RUNS)
     parser.add_argument("--write", type=Path, help="file for the table in Markdown")
-    parser.add_argument("--seed", type=int, help="train this seed only, and measure nothing: for several processes")
+    parser.add_argument("--seed", type=int, help="this seed only, without the table: for several processes")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(1)
@@ -236,8 +241,10 @@ def main() -> None:
             "kept": {"step": result.best_step, "blend": result.blend},
         }
         print(figures)
-    if args.seed is not None:
-        return
+        if args.seed is not None:
+            crops = ytf_crops(ytf, data_dir() / "ytf", ROOT / "build" / "crops" / f"ytf-{GEOMETRY}.npy")
+            looked_at(args.runs / str(seed), crops, TrainData.from_table(ytf))
+            return
     rows = compared(args.runs, seeds, ytf, args.resamples)
     text = markdown(rows, seeds)
     print(text)
@@ -256,12 +263,14 @@ def main() -> None:
 def _teller(bar: Progress, what: str) -> Callable[[str, int, int, Mapping[str, float]], None]:
     """Draws a bar for each stage, and prints the figures of each validation above it."""
     tasks: dict[str, Any] = {}
+    last: dict[str, float] = {}
 
     def told(stage: str, done: int, total: int, figures: Mapping[str, float]) -> None:
         if stage not in tasks:
             tasks[stage] = bar.add_task(f"{what} {stage}", total=total)
         bar.update(tasks[stage], completed=done)
-        if figures:
+        if figures and figures["tar"] != last.get(stage):
+            last[stage] = figures["tar"]
             bar.console.print(what, stage, done, {k: round(v, 4) for k, v in figures.items()})
 
     return told
@@ -270,23 +279,20 @@ def _teller(bar: Progress, what: str) -> Callable[[str, int, int, Mapping[str, f
 def compared(runs: Path, seeds: Sequence[int], ytf: FeatureTable, resamples: int) -> dict[str, Bootstrap]:
     """Each row's bootstrap, the mean over seeds and draws."""
     crops = ytf_crops(ytf, data_dir() / "ytf", ROOT / "build" / "crops" / f"ytf-{GEOMETRY}.npy")
-    before = TrainData.from_table(ytf)
+    before = TrainData.from_table(ytf)  # features of the network as it is
+    mean = Mean(before.dim)
     parts: dict[str, list[Bootstrap]] = {}
-    with ThreadPoolExecutor(1) as pool:
-        before = looked_at(backbones.from_pretrained("dlib-resnet"), crops, before, pool)
-        for seed in seeds:
-            backbone, aggregator, _ = load_end_to_end(runs / str(seed))
-            after = looked_at(backbone, crops, before, pool)
-            mean = Mean(backbone.dim)
-            rivals = {
-                "mean": (mean, before),
-                "nan": (load(runs / str(seed) / "frozen")[0], before),
-                "mean tuned": (mean, after),
-                "nan tuned": (aggregator, after),
-            }
-            for high in (MODERATE, FULL):
-                for name, found in measured(rivals, high, resamples).items():
-                    parts.setdefault(name, []).extend(found)
+    for seed in seeds:
+        after = looked_at(runs / str(seed), crops, before)
+        rivals = {
+            "mean": (mean, before),
+            "nan": (load(runs / str(seed) / "frozen")[0], before),
+            "mean tuned": (mean, after),
+            "nan tuned": (load_end_to_end(runs / str(seed))[1], after),
+        }
+        for high in (MODERATE, FULL):
+            for name, found in measured(rivals, high, resamples).items():
+                parts.setdefault(name, []).extend(found)
     return {name: combine(found) for name, found in parts.items()}
 
 

@@ -15,6 +15,7 @@ from faceset.errors import InputError
 from faceset.packs.dlib_resnet import dlib_resnet_file
 from faceset.packs.session import open_session
 from faceset.training import backbones
+from faceset.training.backbones import iresnet, vgg16
 
 torch.set_num_threads(1)
 
@@ -30,6 +31,13 @@ TINY: dict[str, dict[str, Any]] = {
     "vgg16_bn": {"size": 32, "hidden": 16, "dropout": 0.0},
 }
 """Every network at a size that is quick."""
+
+
+@pytest.fixture(autouse=True)
+def _narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer filters: 65 million parameters take minutes. The true widths are held against the published lists."""
+    monkeypatch.setattr(iresnet, "_FILTERS", (16, 16, 32, 32))
+    monkeypatch.setattr(vgg16, "_BLOCKS", ((16, 16), (16, 16), (32,) * 3, (32,) * 3, (32, 32, 512)))
 
 
 def tiny(name: str, dim: int = 8, seed: int = 0) -> Any:

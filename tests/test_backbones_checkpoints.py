@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +55,7 @@ def test_keys_and_shapes_are_the_published_ones(name: str) -> None:
         assert sum(p.numel() for p in network.parameters()) == COUNTS[name]
 
 
-@pytest.mark.parametrize("name", ["googlenet", "mobilefacenet", "iresnet18", "iresnet34", "iresnet50", "iresnet100"])
+@pytest.mark.parametrize("name", ["googlenet", "mobilefacenet", "iresnet18"])
 def test_every_tensor_of_a_checkpoint_arrives(name: str, tmp_path: Path) -> None:
     shapes = published(name)
     torch.save(tensors(shapes), tmp_path / "weights.pth")
@@ -223,7 +225,10 @@ def test_pickled_code_is_refused_and_never_run(new: bool, tmp_path: Path) -> Non
     torch.save(torch.nn.Linear(2, 2), path, _use_new_zipfile_serialization=new)  # a whole module, as people do
     assert "holds pickled code (torch.nn.modules.linear.Linear)" in refused(path)
     path.write_bytes(pickle.dumps(Bomb()))
-    assert refused(path).endswith("download or save it again")  # a pickle of another protocol than torch's
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert refused(path).endswith("download or save it again")  # a pickle of another protocol than torch's
+    assert not told
     assert not Bomb.ran
 
 
@@ -247,13 +252,20 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     assert "cannot be read (Is a directory)" in refused(tmp_path)
     path.write_bytes(b"")
     assert refused(path) == f"checkpoint {path} is empty; download or save it again"
-    path.write_bytes(b"<html>not found</html>" * 100)
-    assert refused(path).endswith("download or save it again")
+    for junk in (b"<html>not found</html>" * 100, b"hello, this is text\n"):
+        path.write_bytes(junk)
+        assert refused(path).endswith("download or save it again")
+        assert not re.search(r"\(\d*\)", refused(path))  # a bare number gives no reason
+    path.rename(tmp_path / "net.onnx")
+    assert "net.onnx is an ONNX graph, which cannot be trained on; give the checkpoint" in refused(
+        tmp_path / "net.onnx"
+    )
     for content, reason in (
         ({}, "holds nothing, not the tensors of a network"),
         ([torch.zeros(2)], "holds a list, not the tensors of a network"),
         (torch.zeros(2), "holds a Tensor, not the tensors of a network"),
         ({"epoch": 3, "w": torch.zeros(1)}, "is not a state_dict: 'epoch' is no dense tensor"),
+        ({"w": torch.zeros(3, device="meta")}, "is not a state_dict: 'w' is no dense tensor"),
         ({"w": torch.zeros(3).to_sparse(), 3: 1}, "is not a state_dict: 'w', 3 are no dense tensors"),
     ):
         torch.save(content, path)

@@ -19,10 +19,12 @@ import pytest
 import torch
 from command import here
 from portraits import collins, hopper, varied, write
+from safetensors import SafetensorError
 from typer.main import get_command
 
 from faceset.cli import embedder_start as start
 from faceset.cli import embedder_summary as summary
+from faceset.cli import training_faces
 from faceset.cli.app import app
 from faceset.degradations import KINDS
 from faceset.training import runs
@@ -30,6 +32,7 @@ from faceset.training.embedder import load_embedder
 from faceset.training.embedder.steps import EmbedderLoop
 from faceset.training.faces import AugmentConfig, FaceStore, PrepareReport
 
+COMMANDS: Any = get_command(app)
 PAGES = Path(__file__).resolve().parent.parent
 # Of these names, by their hashes, the last three are held out for validation.
 PEOPLE = ("Collins", "Hopper", "Eileen", "Ann", "Hal", "Quin")
@@ -95,7 +98,7 @@ def test_the_terminal_names_the_first_of_each_list(folder: Path) -> None:
     assert "  damaged: 1 (Broken/a.jpg)\n" in told
     assert "  files of nobody, beside the person folders: 1 (notes.txt)\n" in told
     many = PrepareReport(people=9, faces=9, pictures=9, one_picture=list("abcde"))
-    assert list(summary.found(many)) == [
+    assert list(training_faces.found(many)) == [
         "faces: 9 of 9 people; 9 pictures read, 0 files damaged",
         "  people with one picture: 5 (a, b, c, ...)",
     ]
@@ -118,7 +121,37 @@ def test_a_finished_run_is_only_read_and_prints_every_form(folder: Path) -> None
     assert here(*words, "--quiet").stderr == ""
     assert before == {p.name: p.stat().st_mtime_ns for p in (folder / "run").glob("*.safetensors")}
     other = here(*words, "--seed", 1, code=2)
-    assert f"error: {folder / 'run'} holds a run with other settings" in other.stderr
+    assert f"error: {folder / 'run'} holds a run with other settings (seed: 0, now 1)" in other.stderr
+    crops = FaceStore.open(folder / "run" / "faces").geometries
+    other = here(*words, "--size", 40, "--head", "none", "--teacher", "default", code=2)
+    assert "(head: softmax, now none; size: 32, now 40; teacher: none, now dlib-resnet:" in other.stderr
+    assert FaceStore.open(folder / "run" / "faces").geometries == crops  # nothing is cut for it
+    assert other.stderr.count("\n") == 1
+
+
+def test_a_list_of_names_may_come_from_any_editor(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "out.txt").write_bytes("\ufeffAnn\r\nEileen\r\n\r\nBroken\r\nHoper\r\n".encode())
+    words = ("--leave-out", tmp_path / "out.txt", "--faces", folder / "run" / "faces", *NETWORK, *SHORT)
+    said = here("train-embedder", folder / "root", "-o", tmp_path / "run", *words)
+    assert "2 of the 4 names in " in said.stderr
+    assert "are among the people and left out; not among them: Hoper\n" in said.stderr
+    assert runs.read_config(tmp_path / "run", "embedder")["data"]["left_out"] == 2
+
+
+def test_a_full_disk_is_no_fault_of_the_program(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    words = ("train-embedder", folder / "root", "-o", tmp_path / "run", *NETWORK, *SHORT, "--quiet")
+    words = (*words, "--faces", folder / "run" / "faces")
+    with monkeypatch.context() as patched:
+        patched.setattr("faceset.training.runs.save_file", full)
+        said = here(*words, code=2)
+    assert said.stderr.startswith(
+        f"error: {tmp_path / 'run'} cannot be written (Error while serializing: I/O error: No"
+    )
+    assert said.stderr.endswith("choose a place with room and rights\n")
+    here(*words)  # goes on
 
 
 def test_it_goes_on_after_an_interruption_as_if_there_was_none(
@@ -206,8 +239,8 @@ def test_settings_come_from_file_and_options(folder: Path, tmp_path: Path) -> No
         (["{root}", "--unlabelled"], "without names only a teacher can teach; add --teacher default"),
         (["{root}", "--unlabelled", "--teacher", "default", "--head", "arcface"], "no names for the head arcface"),
         (["{root}", "--head", "none"], "there is nothing to learn from"),
-        (["{root}", "--head", "mena"], "head must be one of"),
-        (["{root}", "--margin-rad", "0.2"], "has no option margin_rad"),
+        (["{root}", "--head", "mena"], "--head mena is not known; it is softmax, arcface, cosface or none"),
+        (["{root}", "--margin-rad", "0.2"], "--head softmax: loss 'classification' has no option margin_rad"),
         (["{root}", "--head", "arcface", "--margin-rad", "9"], "an angle in radians"),
         (["{root}", "--teacher", "mena"], "mena"),
         (["{root}", "--teacher", "{tmp}"], "is no pack: there is no"),
@@ -222,7 +255,11 @@ def test_settings_come_from_file_and_options(folder: Path, tmp_path: Path) -> No
         (["{root}", "--leave-out", "{tmp}/none"], "none cannot be read"),
         (["{root}", "--lfw", "{tmp}/empty"], "pairs.txt"),
         (["{root}", "--init", "{tmp}/none"], "there is no such file or folder"),
-        (["{root}", "--init", "{tmp}/other"], "is not a training run"),
+        (["{root}", "--init", "{tmp}/other"], "other: the folder holds no run (no config.json); give a run, or a"),
+        (
+            ["{root}", "--init", "{tmp}/torn"],
+            "torn/config.json is damaged (KeyError('preprocessing')); give another run",
+        ),
         (["{root}", "--init", "{run}", "--backbone", "vgg16"], "is a run of backbone mobilefacenet, not vgg16"),
         (["{root}", "--init", "{run}/model.safetensors"], "is not a checkpoint of googlenet: conv1.conv.weight is"),
         (["{root}", "--init", "{tmp}/pickled.pth"], "pickled code"),
@@ -259,6 +296,10 @@ def _bad_files(folder: Path, tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     (tmp_path / "other" / "letter.txt").write_text("dear")
     (tmp_path / "aggregator" / "config.json").write_text('{"format": 1, "aggregator": "nan"}')
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "config.json").write_text(
+        '{"format": 1, "kind": "embedder", "backbone": {"name": "vgg16", "options": {"dim": 8, "size": [32, 32]}}}'
+    )
     (tmp_path / "a.json").write_text('{"stepps": 3}')
     (tmp_path / "everybody").write_text("\n".join([*PEOPLE, "Single"]))
     torch.save({"conv1.conv.weight": Path("x")}, tmp_path / "pickled.pth")
@@ -299,7 +340,7 @@ def test_commands_in_the_documentation_are_understood(page: str) -> None:
     assert len(lines) > 5
     for line in lines:
         words = shlex.split(line.partition(" # ")[0])
-        command: Any = get_command(app)
+        command = COMMANDS
         while hasattr(command, "commands"):
             command = command.commands[words.pop(0)]
         command.make_context(command.name, words)

@@ -241,6 +241,31 @@ def test_the_mean_takes_in_the_running_statistics(store, teacher, tmp_path):
     assert not torch.equal(seen[-1][0][name], seen[-1][1][name])
 
 
+def test_a_student_is_whitened_once_whenever_it_was_killed(store, teacher, tmp_path, monkeypatch):
+    config = settings(whiten=1.0)
+    whole = train_embedder(store, config, tmp_path / "whole", teacher=teacher, **WHOLE)
+    plain = train_embedder(store, PLAIN, tmp_path / "plain", teacher=teacher, **WHOLE)
+    assert not torch.equal(whole.backbone.fc.weight, plain.backbone.fc.weight)
+    assert "teacher" in plain.figures
+    assert "teacher" not in whole.figures  # its features are no longer to be like the teacher's
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "write_json", _fail_at_the_end)
+        with pytest.raises(KeyboardInterrupt):
+            train_embedder(store, config, tmp_path / "killed", teacher=teacher, **WHOLE)
+    again = train_embedder(store, config, tmp_path / "killed", teacher=teacher, **WHOLE)
+    assert torch.equal(again.backbone.fc.weight, whole.backbone.fc.weight)
+    assert again.figures == whole.figures
+
+
+_write_json = runs.write_json
+
+
+def _fail_at_the_end(path, values):
+    if "result" in values:
+        raise KeyboardInterrupt
+    _write_json(path, values)
+
+
 def test_a_loss_that_is_none_stops_and_keeps_the_last_checkpoint(store, teacher, tmp_path):
     config = settings(learning_rate=1e30, steps=8, validate_every=4, warmup=0, distil={"loss": "mse"})
     with pytest.raises(InputError, match=r"the loss is (nan|inf) by step \d, .* keeps the checkpoint of step 0"):

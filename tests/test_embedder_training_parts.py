@@ -11,19 +11,21 @@ import pytest
 import torch
 from tiny_faces import tiny_store, tiny_teacher
 
+from faceset.cli.embedder_start import Start, rights_of
 from faceset.errors import InputError, LicenceError, ProtocolError
 from faceset.metrics import Rate
 from faceset.training import backbones
 from faceset.training.data import split_subjects
 from faceset.training.embedder import DistilConfig, EmbedderConfig, train_embedder
 from faceset.training.embedder.held_out import HeldOut
-from faceset.training.embedder.lfw import pairs_in, read_pairs
+from faceset.training.embedder.lfw import faces_of, pairs_in, read_pairs
 from faceset.training.embedder.measuring import threshold
 from faceset.training.embedder.network import distance, start_at
 from faceset.training.embedder.people import parts
 from faceset.training.embedder.rights import rights
 from faceset.training.embedder.targets import fit
 from faceset.training.faces import AugmentConfig
+from faceset.training.faces.preparing import _alone
 
 torch.set_num_threads(1)
 
@@ -224,6 +226,17 @@ def test_a_student_is_never_freer_than_its_teacher(teacher, tmp_path):
         rights(None, False, "", "maybe")
 
 
+def test_the_words_of_first_weights_and_teacher_stand_once(teacher):
+    first = Start(backbones.build("mobilefacenet", dim=8, size=32), licence="CC BY-NC 4.0", commercial="no")
+    words, commercial = rights(teacher, True, *rights_of(first, teacher))
+    assert commercial == "no"
+    assert words == (
+        "started from weights whose licence is: CC BY-NC 4.0; made from work under: student of squares, whose licence "
+        "is: MIT"
+    )
+    assert rights(teacher, True, *rights_of(first._replace(licence="", commercial=""), teacher))[1] == "unknown"
+
+
 def write_pairs(folder, folds):
     lines = ["2\t1", *(line for fold in folds for line in fold)]
     (folder / "pairs.txt").write_text("\n".join(lines) + "\n")
@@ -240,6 +253,15 @@ def test_pairs_are_scored_fold_by_fold_and_a_missing_face_is_wrong(store, tmp_pa
     for i, row in enumerate(pairs.rows):
         features[i, PEOPLE.index(store.subject.names[store.subject.codes[row]]) % 3] = 2.0  # a and d point one way
     assert pairs.accuracy(features).accuracies.tolist() == [1.0, 0.5]
+
+
+def test_many_processes_open_the_faces_of_the_pairs_at_once(store, tmp_path):
+    other = tiny_store(tmp_path, ["Ann", "Bob"], 2)
+    pairs = read_pairs(write_pairs(tmp_path, (["Ann\t1\t2", "Ann\t1\tBob\t1"], ["Bob\t1\t2", "Ann\t2\tBob\t2"])))
+    with _alone(other.folder):  # as another of them holds it
+        found = faces_of(pairs, tmp_path, store, other.folder, store.geometries[0], make=False)
+    assert found.fingerprint == other.fingerprint
+    assert faces_of(pairs, tmp_path, other, tmp_path / "none", store.geometries[0]) is other  # all are there
 
 
 def test_people_of_the_pairs_are_left_out_and_counted(store, teacher, tmp_path):

@@ -182,7 +182,9 @@ def test_a_run_leaves_what_others_read(done: SimpleNamespace, store: Painted) ->
     frozen, _ = load(done.run / "frozen")
     assert digest(frozen) != digest(aggregator) or result["best_step"] == 0
     assert {words[0] for words in done.told} == {"features", "frozen", "together"}
-    assert [words[1] for words in done.told if words[0] == "together"] == [0, 2, 4]
+    steps = [words[1] for words in done.told if words[0] == "together"]
+    assert steps == sorted(steps)
+    assert {0, 2, 4} <= set(steps)
     with pytest.raises(ModelFileError, match="is a training run of kind end-to-end, but aggregator is needed"):
         load(done.run)
 

@@ -25,6 +25,7 @@ from faceset.errors import CalibrationError, EmbedderMismatchError, InputError, 
 from faceset.packs import store
 from faceset.packs.pack import Pack, open_pack
 from faceset.training import aggregators, backbones, onnx_files, packing
+from faceset.training.backbones import vgg16
 from faceset.training.licensing import terms
 from faceset.training.onnx_files import TOLERANCE, largest_gap, write_backbone
 from faceset.training.packing import export_pack
@@ -160,7 +161,17 @@ def check_nan(pack: Pack, nan: torch.nn.Module) -> None:
     np.testing.assert_allclose(found(x, [0, 5]).templates[0], mine, atol=1e-5)
 
 
-def test_a_pack_of_an_end_to_end_run_has_both(exported: Path, network: backbones.Backbone, tmp_path: Path) -> None:
+def test_the_same_parameters_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And so one model id under one name, whatever run they come from."""
+    monkeypatch.setattr(vgg16, "_BLOCKS", ((8,), (8,), (8,), (8,), (512,)))
+    for file in ("a", "b"):
+        network = random_network("vgg16_bn", dim=4, size=32, hidden=8)
+        write_backbone(network, tmp_path / file, mean=network.mean, std=network.std)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.usefixtures("ready")
+def test_a_pack_of_an_end_to_end_run_has_both(network: backbones.Backbone, tmp_path: Path) -> None:
     nan = random_nan(16)
     run = network_run(
         tmp_path / "joint",
@@ -176,8 +187,6 @@ def test_a_pack_of_an_end_to_end_run_has_both(exported: Path, network: backbones
     assert pack.manifest.data == "people of nowhere; 7 people, 3 people held out"
     check_nan(pack, nan)
     assert OnnxAggregator(pack.aggregator).metadata["licence"] == "CC BY-NC 4.0"
-    # The same network gives the same bytes, and so the same id under one name, whatever run it comes from.
-    assert pack.embedder.read_bytes() == (exported / "embedder.onnx").read_bytes()
     assert faceset.Recognizer(pack=pack).template(collins()).aggregator == pack.aggregator_name
     with pytest.raises(InputError, match="a run of kind end-to-end has an aggregator of its own"):
         export_pack(run, tmp_path / "x", aggregator="mean")
@@ -210,6 +219,19 @@ def test_an_aggregator_of_dlib_keeps_the_id_of_dlib(tmp_path: Path, monkeypatch:
     assert OnnxAggregator(named.aggregator).embedder_id == named.model_id
     with pytest.raises(EmbedderMismatchError, match=r"features of embedder dlib-resnet:.*, but .* is colours:"):
         export_pack(run, tmp_path / "x", embedder=small_pack(tmp_path / "colours"))
+
+
+def test_a_folder_called_like_an_embedder_is_not_taken_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    dlib = faceset.Recognizer(aggregator="mean")
+    run = aggregator_run(tmp_path / "agg", "norm", aggregators.build("norm", 128), dlib.model_id)
+    small_pack(tmp_path / "dlib-resnet")
+    assert export_pack(run, tmp_path / "pack").model_id == dlib.model_id
+    assert export_pack(run, tmp_path / "pack", embedder="dlib-resnet", force=True).model_id == dlib.model_id
+    other = aggregator_run(tmp_path / "other", "norm", aggregators.build("norm", 16), "mine:0123456789abcdef")
+    (tmp_path / "mine").mkdir()  # such as the run that the embedder came from
+    with pytest.raises(ModelError, match=r"of embedder mine:0123456789abcdef, which is not among .* --embedder FOLDER"):
+        export_pack(other, tmp_path / "x")
 
 
 def test_a_copy_needs_a_licence_that_allows_it(tmp_path: Path) -> None:
@@ -362,6 +384,8 @@ def test_a_network_that_gives_nothing_is_not_written(
         (lambda run: change(run, kind="detector"), "is not the configuration of a training run"),
         (lambda run: change(run, backbone={"name": "googlenet", "options": {"dim": 8, "size": 32}}), "do not belong"),
         (lambda run: change(run, preprocessing={"crop": "arcface64", "colour": "RGB"}), "takes pictures of .32, 32."),
+        (lambda run: change(run, backbone=["googlenet"]), "do not belong together"),
+        (lambda run: change(run, result=[]), "config.json is damaged .preprocessing, data or result.: train again"),
     ],
 )
 def test_damaged_runs(run: Path, tmp_path: Path, spoil: Callable[[Path], object], reason: str) -> None:
@@ -393,7 +417,10 @@ def test_the_command_writes_a_pack(run: Path, tmp_path: Path) -> None:
     assert "│ aggregator" in shown
     assert "nan:" in shown
     assert "-o pack/" in here("export", run, "-o", tmp_path / "x.onnx", "--aggregator", "norm", code=2).stderr
-    assert "of kind embedder, but aggregator is needed" in here("export", run, "-o", tmp_path / "x.onnx", code=2).stderr
+    assert (
+        "is a run of kind embedder; give a folder: -o pack/"
+        in here("export", run, "-o", tmp_path / "x.onnx", code=2).stderr
+    )
     copy = shutil.copytree(run, tmp_path / "going")
     config = json.loads((copy / "config.json").read_text())
     del config["result"]

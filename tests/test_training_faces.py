@@ -23,7 +23,7 @@ from faceset.embedding import Embedder
 from faceset.extraction import central_face
 from faceset.training.faces import FaceStore, PrepareReport, prepare, search
 from faceset.training.faces.growing import GrowingArray
-from faceset.training.faces.padding import centre, padded_crop, padded_size
+from faceset.training.faces.padding import centre, pad_of, padded_crop, padded_size
 
 CHILD = """
 import os, signal, sys
@@ -83,7 +83,7 @@ def test_crops_are_those_of_alignment(data_dir: Path, tmp_path: Path) -> None:
             whole = store.padded(name)[row]
             assert whole.shape == (*padded_size(name), 3)
             np.testing.assert_array_equal(whole, padded_crop(frame.image, marked.landmarks, name))
-            p = store.pad(name)
+            p = pad_of(name)
             edge = (
                 np.abs(whole[p - 1].astype(int) - whole[p]).mean(),
                 np.abs(whole[p].astype(int) - whole[p + 1]).mean(),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from faceset.errors import InputError
+from faceset.errors import InputError, ModelFileError
 from faceset.training.embedder.config import HEADS, EmbedderConfig
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
 INSTALLED = "installed"
 """As ``--init``: the weights that come inside an installed package."""
-STRICTEST = ("no", "unknown", "yes")
-"""Answers to whether commercial use is allowed; of two parts the first named counts."""
 
 
 class Start(NamedTuple):
@@ -44,12 +43,9 @@ def teacher_of(name: str | None) -> Embedder | None:
     if name is None:
         return None
     from faceset.embedding import DEFAULT, Embedder
-    from faceset.packs.pack import open_pack
+    from faceset.packs.pack import embedder_of
 
-    if Path(name).is_dir():
-        pack = open_pack(name)
-        return Embedder(pack.manifest, pack.embedder)
-    return Embedder.load(DEFAULT if name == "default" else name)
+    return Embedder(*embedder_of(DEFAULT if name == "default" else name))
 
 
 def weights_of(init: str | None, given: Mapping[str, Any]) -> Start:
@@ -84,14 +80,58 @@ def weights_of(init: str | None, given: Mapping[str, Any]) -> Start:
     return Start(backbone, _settings(backbone))
 
 
+def check_run(run: Path, config: EmbedderConfig, teacher: Embedder | None) -> None:
+    """Refuse other settings than those of a run that is there, before faces are cut for them.
+
+    Raises:
+        InputError: naming what differs.
+    """
+    from faceset.training import runs
+
+    if not (run / runs.CHECKPOINT).exists():
+        return
+    found = runs.read_config(run, "embedder")
+    now = {**config.to_dict(), "teacher": None if teacher is None else teacher.model_id}
+    if not isinstance(found.get("settings"), dict):
+        raise ModelFileError(f"{run / runs.CONFIG} is damaged (no settings); name another folder, or delete {run}")
+    before = {**found["settings"], "teacher": found.get("teacher")}
+    old, new = _flat(before), _flat(json.loads(json.dumps(now)))
+    keys = [key for key in sorted({*old, *new}) if key != "workers" and old.get(key) != new.get(key)]
+    if keys:
+        told = "; ".join(f"{key}: {_word(old.get(key))}, now {_word(new.get(key))}" for key in keys)
+        raise InputError(
+            f"{run} holds a run with other settings ({told}); choose another folder, give the same settings, or delete "
+            "that one"
+        )
+
+
+def _flat(values: Mapping[str, Any], name: str = "") -> dict[str, Any]:
+    """Groups within groups as one: ``distil.weight``."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= _flat(value, f"{name}{key}.") if isinstance(value, Mapping) else {f"{name}{key}": value}
+    return found
+
+
+def _word(value: object) -> str:
+    return "none" if value is None or value == "" else str(value)
+
+
 def _of_run(run: Path, given: Mapping[str, Any]) -> Start:
     from faceset.training import backbones, runs
 
+    if not (run / runs.CONFIG).is_file():
+        raise InputError(
+            f"--init {run}: the folder holds no run (no {runs.CONFIG}); give a run, or a checkpoint's file"
+        )
     config = runs.read_config(run, "embedder", "end-to-end")
-    name, options = config["backbone"]["name"], dict(config["backbone"]["options"])
+    try:
+        name, options = config["backbone"]["name"], dict(config["backbone"]["options"])
+        dim, size, crop = options.pop("dim"), options.pop("size"), config["preprocessing"]["crop"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"{run / runs.CONFIG} is damaged ({error!r}); give another run, or train again") from error
     if given.get("backbone", name) != name:
         raise InputError(f"{run} is a run of backbone {name}, not {given['backbone']}; leave --backbone out")
-    dim, size = options.pop("dim"), options.pop("size")
     if config["kind"] == "embedder":
         backbone = backbones.from_pretrained(
             name, run / runs.MODEL, given.get("dim", dim), given.get("size") or size, **options
@@ -106,7 +146,7 @@ def _of_run(run: Path, given: Mapping[str, Any]) -> Start:
             )
     settings = _settings(backbone)
     if "size" not in given and "crop" not in given:
-        settings["crop"] = config["preprocessing"]["crop"]
+        settings["crop"] = crop
     return Start(backbone, settings, config.get("licence", ""), config.get("commercial", ""))
 
 
@@ -116,14 +156,16 @@ def _settings(backbone: Backbone) -> dict[str, Any]:
 
 
 def rights_of(start: Start, teacher: Embedder | None) -> tuple[str, str]:
-    """Licence in words and whether commercial use is allowed, as far as teacher and first weights say; else empty."""
+    """Licence of the first weights in words, and whether they and the teacher allow commercial use; else empty.
+
+    Training adds the words of the teacher.
+    """
     if start.backbone is None or teacher is None:
         return start.licence, start.commercial
-    told = start.licence or "unknown"
-    words = (
-        f"started from weights whose licence is: {told}; student of {teacher.manifest.id}: {teacher.manifest.licence}"
-    )
-    return words, min(start.commercial or "unknown", teacher.manifest.commercial, key=STRICTEST.index)
+    from faceset.training.licensing import stricter
+
+    words = f"started from weights whose licence is: {start.licence or 'unknown'}"
+    return words, stricter(start.commercial or "unknown", teacher.manifest.commercial)
 
 
 def check(config: EmbedderConfig, teacher: Embedder | None, *, unlabelled: bool) -> None:
@@ -138,8 +180,15 @@ def check(config: EmbedderConfig, teacher: Embedder | None, *, unlabelled: bool)
         raise InputError(f"--unlabelled: there are no names for the head {config.head}; leave one of the two out")
     if unlabelled and teacher is None:
         raise InputError("--unlabelled: without names only a teacher can teach; add --teacher default")
+    if not config.head and (teacher is None or not config.distil.weight):
+        raise InputError(
+            f"there is nothing to learn from: give --head {', '.join(HEADS)}, or a --teacher with a distil.weight"
+        )
     if config.head:
-        losses.build(HEADS[config.head], 1, 2, **config.head_options)
+        try:
+            losses.build(HEADS[config.head], 1, 2, **config.head_options)
+        except InputError as error:
+            raise InputError(f"--head {config.head}: {error}") from error
     if teacher is not None and config.distil.weight and config.dim > teacher.width:
         raise InputError(
             f"the teacher {teacher.manifest.id} gives {teacher.width} numbers a face, so nobody can say what the other "

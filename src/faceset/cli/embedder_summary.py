@@ -1,9 +1,9 @@
-"""What ``faceset train-embedder`` prints: the faces that were found, and what the network can do."""
+"""What ``faceset train-embedder`` prints of a network: how it gets on, and what it can do."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from faceset.cli import training_options as shared
@@ -12,9 +12,6 @@ from faceset.cli.output import counted, emit, print_table, remark, say
 if TYPE_CHECKING:
     from faceset.training.embedder import EmbedderResult
     from faceset.training.faces import PrepareReport
-
-NAMED = 3
-"""Names shown of each list; ``--json`` has all."""
 
 
 def note(figures: Mapping[str, float]) -> str:
@@ -27,23 +24,6 @@ def note(figures: Mapping[str, float]) -> str:
     shown += [f"score {figures['score']:.4f}"] if "score" in figures else []
     shown += [f"best {figures['best']:.4f}"] if figures.get("best") is not None else []
     return "  ".join(shown)
-
-
-def found(report: PrepareReport) -> Iterator[str]:
-    """Lines on what is in a face store and what is not."""
-    people = f" of {counted(report.people, 'person', 'people')}" if report.people else ""
-    read = f"{counted(report.pictures, 'picture')} read, {counted(len(report.corrupt), 'file')} damaged"
-    yield f"faces: {report.faces}{people}; {read}"
-    for names, what in (
-        (report.one_picture, "people with one picture"),
-        (report.no_picture, "people without a face"),
-        (report.without_face, "pictures without a face"),
-        (report.corrupt, "damaged"),
-        (report.stray, "files of nobody, beside the person folders"),
-    ):
-        if names:
-            more = ", ..." if len(names) > NAMED else ""
-            yield f"  {what}: {len(names)} ({', '.join(name.partition(': ')[0] for name in names[:NAMED])}{more})"
 
 
 def show(result: EmbedderResult, report: PrepareReport, *, as_json: bool, as_csv: bool, quiet: bool) -> None:

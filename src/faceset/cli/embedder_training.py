@@ -206,6 +206,8 @@ def train_embedder(
     check_format(as_json, as_csv)
     if epochs is not None and steps is not None:
         raise InputError("--epochs and --steps exclude each other; give one of them")
+    if head not in (None, "none", *HEADS):
+        raise InputError(f"--head {head} is not known; it is {', '.join(HEADS)} or none")
     given: dict[str, Any] = {
         "backbone": backbone,
         "dim": dim,
@@ -237,14 +239,15 @@ def train_embedder(
         from faceset.training.embedder.lfw import faces_of, read_pairs
         from faceset.training.embedder.trainer import student
 
-        if crop is not None and "size" not in chosen:
+        if chosen.get("crop") and "size" not in chosen:  # the crop says the size, whatever that of the weights was
             from faceset.packs.manifest import crop_size
 
-            given["size"] = crop_size(crop)[0]
+            given["size"] = chosen["size"] = crop_size(chosen["crop"])[0]
         first = start.weights_of(init, chosen)
         settings = shared.settings(EmbedderConfig, config, {**first.settings, **_given(given)})
         tutor = start.teacher_of(teacher)
         start.check(settings, tutor, unlabelled=unlabelled)
+        start.check_run(run, settings, tutor)
         cut = student(settings, first.backbone).crop
         licence, commercial = start.rights_of(first, tutor)
         pairs = None if lfw is None else read_pairs(lfw)

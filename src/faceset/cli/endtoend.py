@@ -102,24 +102,24 @@ def train(
         raise InputError("no backbone to start from")
     crop = settings.crop or first.settings.get("crop") or initial.crop
     with shared.resumable(run), warnings_shown(quiet=quiet):
-        with workers(device) as team:
+        with workers(device) as team:  # joined once, by all that trains within
             store = prepared(
                 root, chosen.faces or run / FACES, [crop], team, detector=chosen.detector, labelled=True, quiet=quiet
             )
             tell(store, names, leave_out, quiet=quiet or not team.first)
-        with Bar("training:", quiet=quiet) as bar:
-            result = train_end_to_end(
-                store,
-                settings,
-                run,
-                initial=initial,
-                crop=crop,
-                leave_out=names,
-                device=device,
-                progress=lambda what, done, total, figures: bar.update(_DOING[what], done, total, _note(figures)),
-                licence=first.licence,
-                commercial=first.commercial,
-            )
+            with Bar("training:", quiet=quiet) as bar:
+                result = train_end_to_end(
+                    store,
+                    settings,
+                    run,
+                    initial=initial,
+                    crop=crop,
+                    leave_out=names,
+                    device=device,
+                    progress=lambda what, done, total, figures: bar.update(_DOING[what], done, total, _note(figures)),
+                    licence=first.licence,
+                    commercial=first.commercial,
+                )
         if not shared.first_process():
             return None
         remark(f"comparing on {len(result.validation)} people never trained on", quiet=quiet)

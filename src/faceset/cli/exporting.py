@@ -129,9 +129,18 @@ def export(
         if given:
             word = next(iter(given)).replace("_", "-")
             raise InputError(f"--{word} is for packs, but {output} names one file; give a folder: -o pack/")
+        _check_aggregator(run, output)
         _one_file(
             run, output, licence=licence, training_data=training_data, as_json=as_json, as_csv=as_csv, quiet=quiet
         )
+
+
+def _check_aggregator(run: Path, output: Path) -> None:
+    from faceset.training import runs
+
+    kind = runs.read_config(run, *runs.KINDS).get("kind", "aggregator")
+    if kind != "aggregator":
+        raise InputError(f"{output} names one file, but {run} is a run of kind {kind}; give a folder: -o pack/")
 
 
 def _print_pack(pack: Pack, run: Path, *, as_json: bool, as_csv: bool, quiet: bool) -> None:

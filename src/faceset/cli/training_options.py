@@ -56,7 +56,10 @@ def resumable(folder: Path) -> Iterator[None]:
         if first_process():
             remark("interrupted; run the same command again, and it goes on where it was", quiet=False)
         raise typer.Exit(130) from None
-    except OSError as error:
+    except Exception as error:
+        # safetensors, which need not be installed, has an exception of its own for a full disk.
+        if not isinstance(error, OSError) and type(error).__name__ != "SafetensorError":
+            raise
         raise InputError(f"{folder} cannot be written ({error}); choose a place with room and rights") from error
 
 
@@ -103,13 +106,13 @@ def settings(kind: type[Config], path: Path | None, given: Mapping[str, Any]) ->
 
 
 def names(path: Path | None) -> set[str]:
-    """The names in a file, one a line; empty lines do not count."""
+    """The names in a file, one a line; empty lines do not count, nor does a byte order mark."""
     if path is None:
         return set()
     try:
-        return {line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()}
+        return {line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()}
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); give a text file with a name a line") from error
+        raise InputError(f"{path} cannot be read ({error}); give a text file (UTF-8) with a name a line") from error
 
 
 def check_folder(run: Path, *kinds: str, beside: Iterable[str] = ()) -> None:

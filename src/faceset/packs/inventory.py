@@ -91,7 +91,8 @@ def resolve(name_or_path: str | Path, *, role: str | None = None) -> tuple[Manif
     """The manifest and the verified ONNX file of a model.
 
     Args:
-        name_or_path: a name from :func:`list_models`, or the path of a manifest (``.toml``) beside its weights.
+        name_or_path: a name from :func:`list_models`, or the path of a manifest (``.toml``) beside its weights,
+            or of their folder.
         role: the role it must have.
 
     Raises:
@@ -102,6 +103,8 @@ def resolve(name_or_path: str | Path, *, role: str | None = None) -> tuple[Manif
     text = str(name_or_path)
     if isinstance(name_or_path, Path) or text.endswith(".toml") or "/" in text or os.sep in text:
         path = Path(name_or_path)
+        if (path / MANIFEST_NAME).is_file():
+            path = path / MANIFEST_NAME
         if path.suffix != ".toml":
             raise ModelError(
                 f"{path} is no manifest (.toml), so it is not known what goes into it; "

@@ -14,7 +14,7 @@ from typing import Any
 
 from faceset.errors import ModelError, ModelFileError
 from faceset.packs.installed import file_sha256
-from faceset.packs.inventory import MANIFEST_NAME, ModelInfo, list_models
+from faceset.packs.inventory import MANIFEST_NAME, ModelInfo, list_models, resolve
 from faceset.packs.manifest import Manifest, read_manifest
 
 _CURE = "write it anew with `faceset export`, or copy or import it again"
@@ -97,6 +97,21 @@ def open_pack(path: str | Path, *, embedder: bool = True) -> Pack:
     if calibration is not None:
         _verified(manifest, calibration, "")
     return Pack(folder, manifest, network, aggregator, calibration)
+
+
+def embedder_of(name: str) -> tuple[Manifest, Path]:
+    """Manifest and verified file of an embedder: a name, the path of a manifest, or the folder of a pack.
+
+    A name that is known wins over a folder that happens to be called so where the program was started.
+
+    Raises:
+        ModelError: there is none; the message says how to get it.
+        ModelFileError: its file is missing or damaged, or the folder is no pack.
+    """
+    if Path(name).is_dir() and all(model.name != name for model in list_models()):
+        pack = open_pack(name)
+        return pack.manifest, pack.embedder
+    return resolve(name, role="embedder")
 
 
 def stored_pack(name: str) -> Pack | None:

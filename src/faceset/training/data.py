@@ -28,6 +28,11 @@ class Split(NamedTuple):
     left_out: tuple[str, ...]
 
 
+def unit(features: Floats) -> Floats:
+    """Features (..., D) at unit length; zeros stay zeros."""
+    return np.asarray(features / np.maximum(np.linalg.norm(features, axis=-1, keepdims=True), 1e-12), np.float32)
+
+
 def split_subjects(names: Iterable[str], share: float = VALIDATION_SHARE, leave_out: Iterable[str] = ()) -> Split:
     """Hold out a fixed share of subjects, chosen by a hash of the name.
 

@@ -79,6 +79,8 @@ class Workers:
 def workers(device: str = "") -> Iterator[Workers]:
     """The processes that ``torchrun`` started, or this one alone.
 
+    Within another ``workers`` the processes are joined already, and stay so until the outer one ends.
+
     Args:
         device: ``cpu``, ``cuda`` ...; empty: a GPU when there is one. Several processes on GPUs take one each.
 
@@ -94,6 +96,9 @@ def workers(device: str = "") -> Iterator[Workers]:
     if gpu:
         place = _own_gpu(place, int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count())
         torch.cuda.set_device(place)
+    if distributed.is_initialized():
+        yield Workers(rank, count, place)
+        return
     # One process may prepare faces for long while the others wait.
     distributed.init_process_group("nccl" if gpu else "gloo", timeout=timedelta(hours=12))
     try:

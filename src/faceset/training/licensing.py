@@ -6,8 +6,16 @@ from faceset.errors import InputError, LicenceError
 from faceset.packs.manifest import COMMERCIAL, Manifest
 
 NOT_STATED = "not stated"
-_STRICT = ("no", "unknown", "yes")
-"""Commercial use, from the strictest to the most liberal."""
+_STRICTEST_FIRST = ("no", "unknown", "yes")
+
+
+def stricter(one: str, other: str) -> str:
+    """Of two answers to whether commercial use is allowed, the one that holds where both apply.
+
+    >>> stricter("yes", "unknown"), stricter("unknown", "no")
+    ('unknown', 'no')
+    """
+    return min(one, other, key=_STRICTEST_FIRST.index)
 
 
 def terms(
@@ -31,7 +39,7 @@ def terms(
     inherited = bool(licence) or commercial != "unknown"
     if relicense or not inherited:
         return given_licence or licence or NOT_STATED, given_commercial or commercial
-    if given_commercial and _STRICT.index(given_commercial) > _STRICT.index(commercial):
+    if given_commercial and stricter(commercial, given_commercial) != given_commercial:
         raise LicenceError(
             f"commercial use cannot be {given_commercial!r}: what this was made from has the licence "
             f"{licence or NOT_STATED!r}, commercial use {commercial!r}. If you hold rights that say otherwise, say so: "

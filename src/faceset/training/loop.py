@@ -6,6 +6,7 @@ number of threads a run that was killed and run again ends with the same bits as
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import time
@@ -157,25 +158,26 @@ class Loop(ABC):
         if self.state["done"]:
             return
         board = _board(self.run, step) if tensorboard and self.team.first else None
-        work = self.wrap()
-        self._began = time.perf_counter()
-        if self.state["best"] is None:
-            self._validate(0, float("nan"), board, progress)
-        while step < settings.steps and not self._stale():
-            self._step(work, step)
-            step += 1
-            if step % settings.validate_every == 0 or step == settings.steps:
-                self._settle(step)
-                loss = self.team.mean(self._total / (step - self.state["step"]))
-                self._check(loss, step)  # of all processes
-                self._validate(step, loss, board, progress)
-                self._total = 0.0
-            elif progress is not None and self._row and time.perf_counter() - self._told > _A_SECOND:
-                self._settle(step)
-                self._tell(progress, step, self._row | {"loss": self._total / (step - self.state["step"])})
-        self._finish(step)
-        if board is not None:
-            board.close()
+        with contextlib.ExitStack() as after:
+            if board is not None:
+                after.callback(board.close)  # it has a thread of its own
+            work = self.wrap()
+            self._began = time.perf_counter()
+            if self.state["best"] is None:
+                self._validate(0, float("nan"), board, progress)
+            while step < settings.steps and not self._stale():
+                self._step(work, step)
+                step += 1
+                if step % settings.validate_every == 0 or step == settings.steps:
+                    self._settle(step)
+                    loss = self.team.mean(self._total / (step - self.state["step"]))
+                    self._check(loss, step)  # of all processes
+                    self._validate(step, loss, board, progress)
+                    self._total = 0.0
+                elif progress is not None and self._row and time.perf_counter() - self._told > _A_SECOND:
+                    self._settle(step)
+                    self._tell(progress, step, self._row | {"loss": self._total / (step - self.state["step"])})
+            self._finish(step)
 
     def _step(self, work: nn.Module, step: int) -> None:
         seed = self.settings.seed

@@ -96,8 +96,8 @@ def write_backbone(network: Backbone, path: Path, *, mean: Sequence[float], std:
         gap = largest_gap(network, path, mean=mean, std=std)
         if not gap <= TOLERANCE:
             raise InputError(
-                f"the ONNX file of {network.name} differs from torch by {gap:.2g} of a feature, more than "
-                f"{TOLERANCE:g}; its parameters are far out of range: train again"
+                f"the ONNX file of {network.name} differs from torch by {gap:.2g} of the largest number of a feature, "
+                f"more than {TOLERANCE:g}; its parameters are far out of range: train again"
             )
     except InputError:
         path.unlink()

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from faceset import calibration as calibrations
-from faceset.errors import CalibrationError, EmbedderMismatchError, InputError, ModelFileError
+from faceset.errors import CalibrationError, EmbedderMismatchError, InputError, ModelError, ModelFileError
 from faceset.packs.installed import file_sha256
-from faceset.packs.inventory import MANIFEST_NAME, resolve
+from faceset.packs.inventory import MANIFEST_NAME, list_models
 from faceset.packs.manifest import Manifest, check_name, crop_size
-from faceset.packs.pack import Pack, open_pack
+from faceset.packs.pack import Pack, embedder_of, open_pack
 from faceset.training import aggregators, runs
 from faceset.training.aggregators.base import Aggregator
 from faceset.training.backbones import Backbone
@@ -83,8 +83,8 @@ class PackOptions:
 def export_pack(run: Path | str, folder: Path | str, **options: Any) -> Pack:
     """Write a run as a pack. The folder appears whole or not at all.
 
-    Before anything is left there, every graph is held against torch: embedders to 1e-4 of a feature, aggregators to
-    1e-5.
+    Before anything is left there, every graph is held against torch: embedders to 1e-4 of the largest number of a
+    feature, aggregators to 1e-5.
 
     Args:
         run: folder of a run of any kind.
@@ -96,6 +96,7 @@ def export_pack(run: Path | str, folder: Path | str, **options: Any) -> Pack:
 
     Raises:
         ModelFileError: the run is incomplete or damaged.
+        ModelError: the embedder that an aggregator was trained for is not here.
         InputError: an option that does not go with that kind of run, a folder that is taken, or a graph that does not
             answer as torch does.
         EmbedderMismatchError: embedder and aggregator do not belong together.
@@ -159,12 +160,15 @@ def _check_options(kind: str, asked: PackOptions) -> None:
 
 def _trained(made: Path, run: Path, config: Mapping[str, Any], network: Backbone, asked: PackOptions) -> Manifest:
     """Write the backbone of a run; its manifest."""
-    taken = config["preprocessing"]
+    taken, result = config["preprocessing"], config.get("result", {})
     if crop_size(taken["crop"]) != network.size:
         raise ModelFileError(
             f"{run}: its network takes pictures of {network.size}, but crop {taken['crop']!r} gives "
             f"{crop_size(taken['crop'])}; its {runs.CONFIG} is damaged: train again"
         )
+    numbers = all(isinstance(taken.get(key), list) and len(taken[key]) == 3 for key in ("mean", "std"))
+    if not (numbers and isinstance(result, dict) and isinstance(config.get("data", {}), dict | str)):
+        raise ModelFileError(f"{run}: its {runs.CONFIG} is damaged (preprocessing, data or result): train again")
     licence, commercial = terms(
         config.get("licence", ""),
         config.get("commercial", ""),
@@ -172,7 +176,6 @@ def _trained(made: Path, run: Path, config: Mapping[str, Any], network: Backbone
         given_commercial=asked.commercial,
         relicense=asked.relicense,
     )
-    result = config.get("result", {})
     threshold, source = asked.threshold, asked.threshold_source
     if threshold is None and result.get("threshold_source"):
         threshold, source = result.get("threshold"), result["threshold_source"]
@@ -203,11 +206,12 @@ def _trained(made: Path, run: Path, config: Mapping[str, Any], network: Backbone
 def _copied(made: Path, config: Mapping[str, Any], asked: PackOptions) -> Manifest:
     """Copy the embedder that an aggregator was trained for; its manifest."""
     name = asked.embedder or config["embedder"].partition(":")[0]
-    if Path(name).is_dir():
-        pack = open_pack(name)
-        found, source = pack.manifest, pack.embedder
-    else:
-        found, source = resolve(name, role="embedder")
+    if not asked.embedder and all(model.name != name for model in list_models()):
+        raise ModelError(
+            f"the run was trained on features of embedder {config['embedder']}, which is not among the models here; say "
+            "where it is: embedder=FOLDER (on the command line --embedder FOLDER), its pack or its manifest"
+        )
+    found, source = embedder_of(name)
     if found.model_id != config["embedder"]:
         raise EmbedderMismatchError(
             f"the run was trained on features of embedder {config['embedder']}, but {name} is {found.model_id}; give "

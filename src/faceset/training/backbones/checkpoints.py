@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,11 @@ def read(path: Path) -> Checkpoint:
         ) from error
     if not start:
         raise ModelFileError(f"checkpoint {path} is empty; download or save it again")
+    if path.suffix == ".onnx":
+        raise ModelFileError(
+            f"{path} is an ONNX graph, which cannot be trained on; give the checkpoint that it was made from, or take "
+            "it as the teacher: `faceset models import`"
+        )
     if start[8:] == b"{":  # safetensors: eight bytes of length, then JSON
         return _safetensors(path)
     return Checkpoint(path, _tensors(path, _torch(path)), own=False)
@@ -146,7 +152,9 @@ def _safetensors(path: Path) -> Checkpoint:
 
 def _torch(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # of pickle protocols that it may not read: then it fails
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         found = re.search(r"GLOBAL (\S+)", str(error))  # the class or function that was to be called
         if found is None:
@@ -156,7 +164,8 @@ def _torch(path: Path) -> Any:
             "and is refused; where you trust it, save its tensors alone: torch.save(model.state_dict(), 'weights.pth')"
         ) from error
     except Exception as error:  # a damaged file ends in any exception: RuntimeError, EOFError, KeyError, struct.error
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        text = str(error).partition("\n")[0].partition(". This is")[0]
+        reason = text if " " in text else type(error).__name__
         raise ModelFileError(
             f"{path} is damaged, or no checkpoint of torch ({reason}); download or save it again"
         ) from error
@@ -183,4 +192,4 @@ def _tensors(path: Path, content: Any) -> dict[str, Tensor]:
 
 
 def _plain(value: object) -> bool:
-    return isinstance(value, Tensor) and value.layout == torch.strided and not value.is_quantized
+    return isinstance(value, Tensor) and value.layout == torch.strided and not (value.is_quantized or value.is_meta)

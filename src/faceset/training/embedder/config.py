@@ -88,6 +88,8 @@ class EmbedderConfig:
             validated and kept.
         clip: greatest norm of the gradient; 0: any.
         freeze: first steps in which all but the backbone's last stage stands still, its normalisation too.
+        whiten: 0..1, power of the whitening that is folded into the last layer after the last step
+            (:mod:`faceset.training.embedder.whitening`); 0: none.
         precision, compile: see :mod:`faceset.training.device`.
         sync_bn: batch normalisation over the faces of all processes (GPUs only); else each process over its own.
         validate_every: steps between two validations; every one also leaves a checkpoint.
@@ -123,6 +125,7 @@ class EmbedderConfig:
     average: float = 0.99
     clip: float = 0.0
     freeze: int = 0
+    whiten: float = 0.0
     precision: str = "auto"
     compile: str = "auto"
     sync_bn: bool = False
@@ -137,7 +140,7 @@ class EmbedderConfig:
         at_least(self, 1, "dim", "validate_every")
         at_least(self, 2, "batch", "least", "validation_faces")
         at_least(self, 0, "size", "steps", "weight_decay", "warmup", "clip", "freeze", "patience", "workers", "seed")
-        shares(self, "average", "label_smoothing")
+        shares(self, "average", "label_smoothing", "whiten")
         _one_of(self, head=("", *HEADS), optimiser=OPTIMISERS, schedule=SCHEDULES, score=("", *SCORES))
         _one_of(self, precision=PRECISIONS, compile=COMPILE)
         if not (self.learning_rate > 0.0 and self.head_weight > 0.0 and self.average < 1.0):

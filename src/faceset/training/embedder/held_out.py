@@ -13,6 +13,7 @@ import torch
 from faceset.feature_table import Labels
 from faceset.metrics import Rate, Scores
 from faceset.training.backbones import Backbone
+from faceset.training.data import unit
 from faceset.training.device import autocast, channels_last
 from faceset.training.faces import FaceStore
 from faceset.types import Floats
@@ -70,15 +71,15 @@ class HeldOut:
 
     def single(self, features: Floats) -> Verification | None:
         """Faces (m, D) compared one by one; None where there are no pairs of one kind."""
-        return _verified(_unit(features), self.subject, self.medium)
+        return _verified(unit(features), self.subject, self.medium)
 
     def sets(self, features: Floats) -> Verification | None:
         """Sets of faces compared; None where nobody has two media."""
-        units = _unit(features)
+        units = unit(features)
         total = np.zeros((self._owner.size, units.shape[1]), np.float32)
         np.add.at(total, self._set, units)
         count = np.bincount(self._set, minlength=self._owner.size)[:, None]
-        return _verified(_unit(np.asarray(total / count, np.float32)), self._owner, np.arange(self._owner.size))
+        return _verified(unit(np.asarray(total / count, np.float32)), self._owner, np.arange(self._owner.size))
 
 
 def embed(
@@ -102,10 +103,6 @@ def _verified(units: Floats, subject: npt.NDArray[np.integer], medium: npt.NDArr
         return None
     scores = Scores.of(genuine, impostor)
     return Verification(tuple(scores.rates(FARS)), scores.roc().eer)
-
-
-def _unit(x: Floats) -> Floats:
-    return np.asarray(x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12), np.float32)
 
 
 def _sets(subject: npt.NDArray[np.integer], medium: npt.NDArray[np.integer]) -> tuple[Ints, Ints]:

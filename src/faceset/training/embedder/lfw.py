@@ -12,6 +12,7 @@ from faceset.errors import InputError
 from faceset.evaluation.protocols.lfw import verification
 from faceset.evaluation.trials import Verification
 from faceset.metrics import Folds, kfold_accuracy
+from faceset.training.data import unit
 from faceset.training.embedder.people import Ints, folder_of
 from faceset.training.faces import FaceStore, prepare
 from faceset.types import Floats
@@ -44,7 +45,7 @@ class LfwPairs:
 
     def accuracy(self, features: Floats) -> Folds:
         """Accuracy over the folds of features (n, D) of :attr:`rows`."""
-        units = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+        units = unit(features)
         scores = np.einsum("pd,pd->p", units[self.first], units[self.second])
         scores[(self.first < 0) | (self.second < 0)] = -np.inf
         return kfold_accuracy(scores, self.same, self.folds)
@@ -75,6 +76,8 @@ def faces_of(
     folder: Path,
     geometry: str,
     progress: Callable[[int, int, int], None] | None = None,
+    *,
+    make: bool = True,
 ) -> FaceStore:
     """The store with the faces of the pairs: ``store`` where it holds all their people, else one of ``root``.
 
@@ -85,9 +88,12 @@ def faces_of(
         folder: of the store that is made.
         geometry: of the crops.
         progress: as of :func:`faceset.training.faces.prepare`.
+        make: False: another process has made it, and several may open it at once.
     """
     if people_of(pairs) <= {folder_of(name) for name in store.medium.names}:
         return store
+    if not make:
+        return FaceStore.open(folder)
     return prepare(root, folder, [geometry], progress=progress)[0]
 
 

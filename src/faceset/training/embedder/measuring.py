@@ -66,18 +66,29 @@ class Measuring:
         names = [name for name, there in possible.items() if there]
         if not names:
             raise InputError(
-                f"nothing can be validated: {self._held_out.people} people are held out, and no two pictures of one of "
-                "them and two people are there; add people, or a teacher"
+                "nothing can be validated: that takes two people held out, and two pictures of one of them; here "
+                f"{'is' if self._held_out.people == 1 else 'are'} {self._held_out.people}, by a hash of the names; add "
+                "people, or a teacher"
             )
         if config.score and config.score not in names:
             raise InputError(f"score {config.score!r} cannot be measured here; {' and '.join(names)} can")
         self._score = config.score or names[0]
 
-    def figures(self, backbone: Backbone, precision: str = "fp32") -> dict[str, float]:
-        """Names and values, the same names at each call."""
+    def embed(self, backbone: Backbone, rows: npt.NDArray[np.int64]) -> Floats:
+        """(n, D) features of faces of the store."""
+        return _finite(embed(backbone, self._store, self._crop, rows, self._device))
+
+    def figures(self, backbone: Backbone, precision: str = "fp32", *, as_taught: bool = True) -> dict[str, float]:
+        """Names and values, the same names at each call.
+
+        Args:
+            backbone: in eval mode.
+            precision: see :mod:`faceset.training.device`.
+            as_taught: whether its features are to be like the targets; those of a whitened student are not.
+        """
         features = embed(backbone, self._store, self._crop, self._held_out.rows, self._device, precision)
         found = self._of(features)
-        if self._goal is not None and self._targets is not None:
+        if as_taught and self._goal is not None and self._targets is not None:
             found["teacher"], found["teacher/centred"] = self._targets.alike(features, self._goal)
         if self._pairs is not None:
             pictures = embed(backbone, self._pairs.store, self._crop, self._pairs.rows, self._device, precision)
@@ -90,8 +101,8 @@ class Measuring:
             return float(np.mean([figures[f"tar/single/{far:g}"] for far in FARS]))
         return figures["teacher/centred" if self._score == "teacher" else self._score]
 
-    def result(self, backbone: Backbone) -> dict[str, Any]:
-        """Figures of the student and of its teacher, and the threshold."""
+    def result(self, backbone: Backbone, *, as_taught: bool = True) -> dict[str, Any]:
+        """Figures of the student and of its teacher, and the threshold; ``as_taught`` as in :meth:`figures`."""
         features = embed(backbone, self._store, self._crop, self._held_out.rows, self._device)
         single = self._held_out.single(_finite(features)) if features.size else None
         value, source = threshold(None if single is None else single.rates[-1], self._held_out.people)
@@ -99,7 +110,7 @@ class Measuring:
             "threshold": value,
             "threshold_source": source,
             "score_is": self._score,
-            "figures": self.figures(backbone),
+            "figures": self.figures(backbone, as_taught=as_taught),
             "teacher": {} if self._known is None else self._of(self._known) | self._lfw_of_teacher(),
             "held_out_faces": int(self._held_out.rows.size),
         }

@@ -53,7 +53,7 @@ def parts(store: FaceStore, leave_out: Iterable[str]) -> Parts:
     if not rows.size:
         raise InputError(
             f"nobody is left to train on: of {len(people.names)} people {len(split.left_out)} are left out and "
-            f"{len(split.validation)} held out; add people"
+            f"{len(split.validation)} held out; add people, or leave fewer out"
         )
     return Parts(people, named, split, rows)
 

@@ -57,6 +57,7 @@ def load_embedder(run: Path | str) -> tuple[Backbone, dict[str, Any]]:
         backbone = backbones.from_config(config["backbone"])
         backbone.crop = config["preprocessing"]["crop"]
         backbone.load_state_dict(tensors)
-    except (KeyError, RuntimeError, TypeError, InputError) as error:
-        raise ModelFileError(f"{path} and {runs.CONFIG} do not belong together ({error}); train again") from error
+    except (KeyError, RuntimeError, TypeError, AttributeError, InputError) as error:
+        reason = " ".join(line.strip() for line in str(error).splitlines()[:2])
+        raise ModelFileError(f"{path} and {runs.CONFIG} do not belong together ({reason}); train again") from error
     return backbone.eval(), config

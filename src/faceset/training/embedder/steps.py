@@ -10,12 +10,14 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from faceset.training import runs
 from faceset.training.backbones import Backbone
 from faceset.training.distributed import Workers
 from faceset.training.embedder.config import EmbedderConfig
 from faceset.training.embedder.examples import Example, Examples
 from faceset.training.embedder.measuring import Measuring
 from faceset.training.embedder.network import Work
+from faceset.training.embedder.whitening import whiten
 from faceset.training.loop import Loop
 
 
@@ -76,8 +78,14 @@ class EmbedderLoop(Loop):
         return self._measuring.score(figures), figures | speed
 
     def result(self, best: nn.Module, step: int) -> dict[str, Any]:
-        """Figures and threshold of the best parameters, in float32."""
-        return self._measuring.result(cast(Backbone, best))
+        """Figures and threshold of the best parameters, in float32; they are whitened first where that is asked for."""
+        backbone, power = cast(Backbone, best), self._config.whiten
+        if power:
+            _, header = runs.read_tensors(self.run / runs.MODEL)
+            if "whitened" not in header:  # else a kill came between this and the end of the run
+                whiten(backbone, self._measuring.embed(backbone, self._examples.rows), power)
+                runs.write_tensors(self.run / runs.MODEL, backbone.state_dict(), header | {"whitened": power})
+        return self._measuring.result(backbone, as_taught=not power)
 
     def close(self) -> None:
         """End what prepares batches ahead."""

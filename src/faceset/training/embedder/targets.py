@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faceset.errors import InputError
+from faceset.training.data import unit
 from faceset.training.embedder.config import DistilConfig
 from faceset.types import Floats
 
@@ -45,9 +46,9 @@ class Targets:
 
         The second is 0 for a student that gives the same answer to all faces, however well that is chosen.
         """
-        u, v = _unit(students), _unit(goals)
+        u, v = unit(students), unit(goals)
         plain = float(np.mean(np.sum(u * v, axis=1)))
-        return plain, float(np.mean(np.sum(_unit(u - self.unit_mean) * _unit(v - self.unit_mean), axis=1)))
+        return plain, float(np.mean(np.sum(unit(u - self.unit_mean) * unit(v - self.unit_mean), axis=1)))
 
 
 def fit(features: npt.NDArray[np.float32], dim: int, config: DistilConfig) -> Targets:
@@ -81,13 +82,9 @@ def fit(features: npt.NDArray[np.float32], dim: int, config: DistilConfig) -> Ta
     spread = float(np.mean(np.sum((found - mean) ** 2, axis=1)))
     if not spread > 0.0:
         raise InputError("the teacher gives the same feature for every face to train on; there is nothing to learn")
-    return Targets(origin, matrix, mean.astype(np.float32), _unit(found).mean(axis=0), spread)
+    return Targets(origin, matrix, mean.astype(np.float32), unit(found).mean(axis=0), spread)
 
 
 def _turned(features: Floats, centre: Floats, turn: Floats | None) -> Floats:
     moved = features - centre
     return moved if turn is None else np.asarray(moved @ turn.T, np.float32)
-
-
-def _unit(x: Floats) -> Floats:
-    return np.asarray(x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-12), np.float32)

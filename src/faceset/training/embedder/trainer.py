@@ -32,6 +32,7 @@ from faceset.training.embedder.result import KIND, EmbedderResult, load_embedder
 from faceset.training.embedder.rights import rights
 from faceset.training.embedder.steps import EmbedderLoop
 from faceset.training.embedder.targets import Targets
+from faceset.training.embedder.whitening import check_foldable
 from faceset.training.faces import FaceStore
 from faceset.training.loop import Progress, parameter_groups
 
@@ -90,6 +91,8 @@ def train_embedder(
         torch.manual_seed(config.seed)
         backbone = student(config, initial)
         channels_last(backbone)  # in place
+        if config.whiten:
+            check_foldable(backbone)
         crop = backbone.crop
         for name in [crop] + ([teacher.geometry.name] if teacher is not None else []):
             if name not in store.geometries:
@@ -188,7 +191,7 @@ def _lfw_faces(pairs: Any, root: Path, store: FaceStore, run: Path, crop: str, t
         faces = faces_of(pairs, root, store, run / "lfw-faces", crop)
     team.wait()
     if not team.first:
-        faces = faces_of(pairs, root, store, run / "lfw-faces", crop)
+        faces = faces_of(pairs, root, store, run / "lfw-faces", crop, make=False)
     return pairs_in(pairs, faces)
 
 

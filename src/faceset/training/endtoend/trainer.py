@@ -112,62 +112,65 @@ def train_end_to_end(
     split = split_subjects((store.subject.names[c] for c in set(store.subject.codes.tolist())), leave_out=outside)
     training = FaceRows(store, split.train, degraded=config.sets.clean < 1.0)
     sampler = SetSampler(training, config.sets, config.seed)
-    start = digest(initial)
-    first = first_stage(store, geometry, initial, start, config, run / FROZEN, split, outside, features, device, told)
-    wanted = None
-    if config.keep and config.steps:
-        faces = training.faces
-        wanted = targets(store, geometry, initial, start, faces, first.features, config, run / FROZEN, device, told)
-    with ThreadPoolExecutor(config.workers) as pool, workers(device) as team:
-        torch.manual_seed(config.seed)
-        network = EndToEnd(
-            cast(Backbone, channels_last(initial)),
-            first.aggregator,
-            chunk=config.chunk,
-            checkpoint=config.checkpoint,
-            batch_statistics=config.batch_statistics,
-            cast=functools.partial(autocast, team.device, config.precision),
+    with workers(device) as team:
+        start = digest(initial)
+        first = first_stage(
+            store, geometry, initial, start, config, run / FROZEN, split, outside, features, device, told
         )
-        loss = losses.build(config.loss, initial.dim, len(split.train), **config.loss_options)
-        loss_weights(run / FROZEN, loss)
-        copies = Copies(
-            store, geometry, initial.size, FaceRows(store, split.validation).faces, config.copies, config.augment
-        )
-        description = {
-            "format": runs.FORMAT,
-            "kind": "end-to-end",
-            "faceset": faceset.__version__,
-            "backbone": initial.config(),
-            "preprocessing": initial.preprocessing() | {"crop": geometry},
-            "aggregator": config.aggregator,
-            "options": first.options,
-            "dim": initial.dim,
-            "licence": licence,
-            "commercial": commercial,
-            "settings": config.to_dict(),
-            "data": {
-                "start": start,
-                "store": store.fingerprint,
-                "subjects": len(split.train),
-                "faces": int(training.faces.size),
-                "held_out": len(split.validation),
-                "left_out": len(split.left_out),
-            },
-        }
-        trainer = _Trainer(
-            Objective(network, loss, config.keep, config.anchor).to(team.device),
-            config,
-            sampler,
-            None if wanted is None else Targets(training.faces, wanted, len(store)),
-            SetPictures(store, geometry, initial.size, config.augment, config.seed),
-            HeldOut(copies, config.validation_people, pool),
-            run,
-            team,
-            description,
-        )
-        trainer.start()
-        with trainer.batches, tf32(team.device):
-            trainer.go(tensorboard, lambda done, total, figures: told("together", done, total, figures))
+        wanted = None
+        if config.keep and config.steps:
+            faces = training.faces
+            wanted = targets(store, geometry, initial, start, faces, first.features, config, run / FROZEN, device, told)
+        with ThreadPoolExecutor(config.workers) as pool:
+            torch.manual_seed(config.seed)
+            network = EndToEnd(
+                cast(Backbone, channels_last(initial)),
+                first.aggregator,
+                chunk=config.chunk,
+                checkpoint=config.checkpoint,
+                batch_statistics=config.batch_statistics,
+                cast=functools.partial(autocast, team.device, config.precision),
+            )
+            loss = losses.build(config.loss, initial.dim, len(split.train), **config.loss_options)
+            loss_weights(run / FROZEN, loss)
+            copies = Copies(
+                store, geometry, initial.size, FaceRows(store, split.validation).faces, config.copies, config.augment
+            )
+            description = {
+                "format": runs.FORMAT,
+                "kind": "end-to-end",
+                "faceset": faceset.__version__,
+                "backbone": initial.config(),
+                "preprocessing": initial.preprocessing() | {"crop": geometry},
+                "aggregator": config.aggregator,
+                "options": first.options,
+                "dim": initial.dim,
+                "licence": licence,
+                "commercial": commercial,
+                "settings": config.to_dict(),
+                "data": {
+                    "start": start,
+                    "store": store.fingerprint,
+                    "subjects": len(split.train),
+                    "faces": int(training.faces.size),
+                    "held_out": len(split.validation),
+                    "left_out": len(split.left_out),
+                },
+            }
+            trainer = _Trainer(
+                Objective(network, loss, config.keep, config.anchor).to(team.device),
+                config,
+                sampler,
+                None if wanted is None else Targets(training.faces, wanted, len(store)),
+                SetPictures(store, geometry, initial.size, config.augment, config.seed),
+                HeldOut(copies, config.validation_people, pool),
+                run,
+                team,
+                description,
+            )
+            trainer.start()
+            with trainer.batches, tf32(team.device):
+                trainer.go(tensorboard, lambda done, total, figures: told("together", done, total, figures))
     backbone, aggregator, values = load_end_to_end(run)
     result = values["result"]
     return EndToEndResult(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from faceset.errors import InputError
+from faceset.training.config import known
 
 KINDS = (
     "motion_blur",
@@ -100,11 +101,7 @@ class AugmentConfig:
         Raises:
             InputError: a key that there is not, or a value out of range.
         """
-        names = [f.name for f in dataclasses.fields(cls)]
-        unknown = sorted(set(values) - set(names))
-        if unknown:
-            raise InputError(f"{cls.__name__} has no setting {', '.join(unknown)}; it has {', '.join(names)}")
-        return cls(**values)
+        return cls(**known(cls, values))
 
 
 def _check_damage(config: AugmentConfig) -> None:

@@ -49,6 +49,10 @@ class GrowingArray:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; its rows stay for the next time."""
         self._file.close()
 
     def append(self, rows: npt.NDArray[np.generic]) -> None:

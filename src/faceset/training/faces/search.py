@@ -115,7 +115,7 @@ class Search:
     def close(self) -> None:
         """Close the files; what is on the disk stays for the next time."""
         for crops in self._crops.values():
-            crops.__exit__(None, None, None)
+            crops.close()
 
     @property
     def _rows(self) -> int:

@@ -12,7 +12,7 @@ from faceset.alignment import geometry
 from faceset.errors import FaceStoreError, InputError
 from faceset.feature_table import Labels
 from faceset.training.faces import records
-from faceset.training.faces.padding import centre, pad_of, padded_size
+from faceset.training.faces.padding import centre, padded_size
 from faceset.training.faces.report import PrepareReport
 from faceset.training.faces.search import crops_file
 from faceset.types import Floats
@@ -107,10 +107,6 @@ class FaceStore:
         if scheme not in self._faces.landmarks:
             raise InputError(f"{self.folder} has landmarks of {', '.join(self._faces.landmarks)}, but not {scheme!r}")
         return self._faces.landmarks[scheme]
-
-    def pad(self, name: str) -> int:
-        """Pixels of padding on each side of a padded crop."""
-        return pad_of(name)
 
     def padded(self, name: str) -> npt.NDArray[np.uint8]:
         """The padded crops (M, H + 2p, W + 2p, 3) of a geometry: a read-only memory map.
