@@ -228,9 +228,11 @@ def test_a_folder_called_like_an_embedder_is_not_taken_for_it(tmp_path: Path, mo
     small_pack(tmp_path / "dlib-resnet")
     assert export_pack(run, tmp_path / "pack").model_id == dlib.model_id
     assert export_pack(run, tmp_path / "pack", embedder="dlib-resnet", force=True).model_id == dlib.model_id
-    other = aggregator_run(tmp_path / "other", "norm", aggregators.build("norm", 16), "mine:0123456789abcdef")
-    (tmp_path / "mine").mkdir()  # such as the run that the embedder came from
-    with pytest.raises(ModelError, match=r"of embedder mine:0123456789abcdef, which is not among .* --embedder FOLDER"):
+    other = aggregator_run(tmp_path / "other", "norm", aggregators.build("norm", 16), "unheard-of:0123456789abcdef")
+    (tmp_path / "unheard-of").mkdir()  # such as the run that the embedder came from
+    with pytest.raises(
+        ModelError, match=r"of embedder unheard-of:0123456789abcdef, which is not among .* --embedder FOLDER"
+    ):
         export_pack(other, tmp_path / "x")
 
 

@@ -226,6 +226,19 @@ def test_imported_packs_do_not_touch_the_others(folder: Path) -> None:
     assert aggregation.default("someone:else").name == "mean"
 
 
+def test_what_a_pack_does_not_bring_is_not_taken_from_an_imported_one(
+    folder: Path, cache: Path, tmp_path: Path
+) -> None:
+    store.import_model(small_pack(tmp_path / "whole", thresholds=True))
+    plain = small_pack(tmp_path / "plain")
+    manifest = read_manifest(plain / "manifest.toml").replace(aggregator="", aggregator_sha256="")
+    (plain / "manifest.toml").write_text(manifest.to_toml(), encoding="utf-8")
+    assert faceset.Recognizer(embedder="colours").aggregator.name.startswith("nan:")
+    recognizer = faceset.Recognizer(pack=plain)
+    assert recognizer.aggregator.name == "mean"
+    assert recognizer.thresholds.pair(("mean", "mean"), (1, 1)).value == 0.5
+
+
 def test_an_imported_pack_that_was_damaged_is_an_error_and_never_the_mean(folder: Path, cache: Path) -> None:
     store.import_model(folder)
     damage(cache / "colours", "other aggregator.onnx")

@@ -58,7 +58,8 @@ def assemble(
             f"the pack in {chosen.folder} is of embedder {chosen.model_id}, but the reader's is {model_id}"
         )
     if aggregator is None:
-        aggregator = (chosen and of_pack(chosen)) or aggregation.default(model_id)
+        # What a pack does not bring is not taken from another one that happens to hold the same embedder.
+        aggregator = (chosen and of_pack(chosen)) or aggregation.default(model_id, imported=chosen is None)
     elif isinstance(aggregator, str):
         aggregator = aggregation.get(aggregator, model_id=model_id)
     if not callable(aggregator) or not hasattr(aggregator, "name"):
@@ -72,6 +73,7 @@ def assemble(
         manifest=manifest.threshold,
         manifest_source=manifest.threshold_source,
         pack=None if chosen is None else chosen.calibration,
+        imported=chosen is None,
     )
     return Parts(reader, aggregator, thresholds)
 

@@ -32,11 +32,11 @@ def names() -> list[str]:
     return sorted([*_CLOSED_FORMS, "anchored", "ers", "media-first+norm", "media-first+norm-score", "nan", "trimmed"])
 
 
-def default(model_id: str) -> Aggregator:
+def default(model_id: str, *, imported: bool = True) -> Aggregator:
     """What is used where nothing else is asked for, with features of the embedder ``model_id``."""
     from faceset.aggregation import shipped
 
-    return shipped.default(model_id)
+    return shipped.default(model_id, stored=imported)
 
 
 def default_name(model_id: str) -> str:

@@ -50,17 +50,20 @@ def trained(name: str, model_id: str) -> OnnxAggregator:
     return found
 
 
-def default(model_id: str) -> Aggregator:
+def default(model_id: str, *, stored: bool = True) -> Aggregator:
     """What is used where nothing else is asked for.
 
-    ``DEFAULT`` for the embedder it was trained for, else that of an imported pack of the embedder, else the mean.
+    ``DEFAULT`` for the embedder it was trained for, else that of an imported pack of the embedder (with ``stored``),
+    else the mean.
 
     Raises:
         ModelFileError: the pack is damaged.
     """
     from faceset.aggregation import DEFAULT, get
 
-    found = (shipped(DEFAULT, model_id) or imported(model_id)) if DEFAULT in SHIPPED else get(DEFAULT)
+    found = (
+        (shipped(DEFAULT, model_id) or (imported(model_id) if stored else None)) if DEFAULT in SHIPPED else get(DEFAULT)
+    )
     if found is None:
         log.info("no trained aggregator is here for embedder %s; faces are averaged", model_id)
         return get("mean")

@@ -21,7 +21,8 @@ class Thresholds:
         model_id: id of the embedder.
         calibration: ``"none"``; ``"shipped"``; a file, or a :class:`~faceset.calibration.Calibration`; None: the user's
             own where there is one, else the shipped one, which comes with the pack or with faceset.
-        pack: the calibration's file of the pack in use; None: of the imported pack of the embedder, if there is one.
+        pack: the calibration's file of the pack in use; None: it has none.
+        imported: whether the calibration of an imported pack of the embedder will do, where ``pack`` is None.
         far, fpir: rates aimed at, each between 0 and 1.
         given: the caller's threshold, which overrides all others.
         manifest: the embedder's own, or None.
@@ -44,12 +45,13 @@ class Thresholds:
         manifest: float | None = None,
         manifest_source: str | None = None,
         pack: Path | None = None,
+        imported: bool = True,
     ) -> None:
         self.model_id = model_id
         self.far, self.fpir = lookup.check_rate(far, "far"), lookup.check_rate(fpir, "fpir")
         self._given = None if given is None else threshold_for(None, None, given)
         self._manifest = None if manifest is None else threshold_for(manifest, manifest_source, None)
-        self._pack = pack
+        self._pack, self._imported = pack, imported
         self._asked: str | None = None
         self._loaded: tuple[Calibration, str] | None = None
         self._found: dict[str, tuple[Calibration, str] | None] = {}
@@ -129,7 +131,9 @@ class Thresholds:
             own = places.of_user(self.model_id, aggregator)
             if own is not None:
                 return own, f"your own calibration {places.user_path(self.model_id, aggregator).name}"
-        packed = places.of_pack(self._pack, self.model_id, aggregator)
+        packed = None
+        if self._pack is not None or self._imported:
+            packed = places.of_pack(self._pack, self.model_id, aggregator)
         if packed is not None:
             return packed, "calibration of the pack"
         made = places.shipped(self.model_id, aggregator)

@@ -208,8 +208,8 @@ def _copied(made: Path, config: Mapping[str, Any], asked: PackOptions) -> Manife
     name = asked.embedder or config["embedder"].partition(":")[0]
     if not asked.embedder and all(model.name != name for model in list_models()):
         raise ModelError(
-            f"the run was trained on features of embedder {config['embedder']}, which is not among the models here; say "
-            "where it is: embedder=FOLDER (on the command line --embedder FOLDER), its pack or its manifest"
+            f"the run was trained on features of embedder {config['embedder']}, which is not among the models here; "
+            "say where it is: embedder=FOLDER (on the command line --embedder FOLDER), its pack or its manifest"
         )
     found, source = embedder_of(name)
     if found.model_id != config["embedder"]:

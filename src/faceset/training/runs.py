@@ -41,7 +41,11 @@ def write_tensors(path: Path, tensors: Tensors, header: Mapping[str, Any]) -> No
     """Write tensors and a small JSON header atomically."""
     temporary = path.with_name(f".{path.name}.tmp")
     plain = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
-    save_file(plain, temporary, metadata={"faceset": json.dumps(header, sort_keys=True)})
+    try:
+        save_file(plain, temporary, metadata={"faceset": json.dumps(header, sort_keys=True)})
+    except SafetensorError as error:  # a full disk, above all
+        temporary.unlink(missing_ok=True)
+        raise OSError(f"{path} cannot be written ({error})") from error
     temporary.replace(path)
 
 

@@ -57,7 +57,9 @@ class EndToEndConfig:
             validated and kept.
         keep: >= 0, weight of the squared distance of the unit feature of each face to that of the same face as it was
             found, by the CNN as it was at first. So the CNN does not forget what few people cannot teach (Li and
-            Hoiem, arXiv:1606.09282), and a degraded face is drawn to what it was before.
+            Hoiem, arXiv:1606.09282).
+        keep_degraded: whether that holds for degraded faces too, which are then drawn to what they were before. It
+            makes single faces better, but an aggregator can no longer tell by the feature which faces are bad.
         anchor: >= 0, pull of the CNN back to where it started: ``anchor / 2 * |w - w0|^2`` is added to the loss
             (L2-SP, Li et al., arXiv:1802.01483). Few people are easily learnt by heart.
         blends: shares of the way from the start to the end; networks there are measured after the last step, and the
@@ -93,6 +95,7 @@ class EndToEndConfig:
     warmup: int = 20
     average: float = 0.95
     keep: float = 20.0
+    keep_degraded: bool = True
     anchor: float = 0.0
     blends: tuple[float, ...] = (0.5,)
     clip: float = 1.0
