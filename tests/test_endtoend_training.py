@@ -314,9 +314,8 @@ def test_anchor_is_half_the_squared_distance_and_keep_that_of_unit_features(stor
     assert float(value) == pytest.approx(0.5 * 3.0 * first[0].numel() * 0.25, rel=1e-5)
     units = torch.nn.functional.normalize(network.backbone(pictures)).detach()
     turned = torch.stack([units[0], -units[1]])  # 0 and 2 away
-    for drawn, mean in (([True, True], 2.0), ([False, True], 4.0), ([True, False], 0.0), ([False, False], 0.0)):
-        found = work(pictures, mask, subjects, (turned, torch.tensor(drawn)))
-        assert float(found.detach()) == pytest.approx(float(value) + 2.0 * mean, rel=1e-4)
+    found = work(pictures, mask, subjects, turned)
+    assert float(found.detach()) == pytest.approx(float(value) + 2.0 * (0 + 4) / 2, rel=1e-4)
 
 
 def test_targets_are_the_clean_features_of_the_same_faces(store: Painted) -> None:
@@ -336,13 +335,7 @@ def test_targets_are_the_clean_features_of_the_same_faces(store: Painted) -> Non
     assert _clean(data.only(["P01"]), store, faces) is None
     batch = SetSampler(FaceRows(store, ("P01", "P03")), SetConfig(subjects=2), 0).batch(1)
     rows = batch.rows[batch.mask] % len(store)
-    clean = batch.rows[batch.mask] < len(store)
-    assert clean.any()
-    assert not clean.all()
-    for degraded in (True, False):
-        wanted, drawn = Targets(faces, found, len(store), degraded=degraded).of(batch)
-        assert np.array_equal(wanted.numpy(), data.features[2 * rows + 1])
-        assert np.array_equal(drawn.numpy(), clean | degraded)
+    assert np.array_equal(Targets(faces, found, len(store)).of(batch).numpy(), data.features[2 * rows + 1])
 
 
 def test_keep_holds_the_cnn_back(store: Painted, tmp_path: Path) -> None:

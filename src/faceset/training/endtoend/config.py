@@ -40,7 +40,8 @@ class EndToEndConfig:
         frozen_steps: batches of the first stage, in which the CNN stands still; 0: the aggregator starts untrained.
         frozen_rate: learning rate of the first stage.
         frozen_sets: how its sets are drawn; they cost little, since features are computed once.
-        copies: degraded copies of each face whose features the first stage and validation use.
+        copies: degraded copies of each face whose features the first stage and validation use. With one, a set has
+            few different bad faces to choose among, and validation takes better features for better templates.
         steps: batches of the second stage, in which both learn; 0: none.
         sets: how its sets are drawn; a batch is about ``subjects * sets * (max_faces - min_faces) / log(max / min)``
             faces, all of which go through the CNN.
@@ -57,9 +58,8 @@ class EndToEndConfig:
             validated and kept.
         keep: >= 0, weight of the squared distance of the unit feature of each face to that of the same face as it was
             found, by the CNN as it was at first. So the CNN does not forget what few people cannot teach (Li and
-            Hoiem, arXiv:1606.09282).
-        keep_degraded: whether that holds for degraded faces too, which are then drawn to what they were before. It
-            makes single faces better, but an aggregator can no longer tell by the feature which faces are bad.
+            Hoiem, arXiv:1606.09282). A degraded face is so drawn to what it was before, which makes single faces
+            better, and takes from the aggregator a sign by which it tells bad faces.
         anchor: >= 0, pull of the CNN back to where it started: ``anchor / 2 * |w - w0|^2`` is added to the loss
             (L2-SP, Li et al., arXiv:1802.01483). Few people are easily learnt by heart.
         blends: shares of the way from the start to the end; networks there are measured after the last step, and the
@@ -83,7 +83,7 @@ class EndToEndConfig:
     frozen_steps: int = 300
     frozen_rate: float = 1e-2
     frozen_sets: SetConfig = field(default_factory=SetConfig)
-    copies: int = 2
+    copies: int = 5
     steps: int = 200
     sets: SetConfig = field(default_factory=lambda: SetConfig(subjects=24, max_faces=6))
     augment: AugmentConfig = field(default_factory=lambda: GENTLE)
@@ -95,7 +95,6 @@ class EndToEndConfig:
     warmup: int = 20
     average: float = 0.95
     keep: float = 20.0
-    keep_degraded: bool = True
     anchor: float = 0.0
     blends: tuple[float, ...] = (0.5,)
     clip: float = 1.0

@@ -26,16 +26,12 @@ class Objective(nn.Module):
         self.network, self.loss, self.keep, self.anchor = network, loss, keep, anchor
         self._start = [p.detach().clone() for p in network.backbone.parameters()] if anchor else []
 
-    def forward(
-        self, faces: Tensor, mask: Tensor, subjects: Tensor, targets: tuple[Tensor, Tensor] | None = None
-    ) -> Tensor:
-        """The loss; ``targets`` are unit features (F, D), and (F,) bool: which faces are drawn to theirs."""
+    def forward(self, faces: Tensor, mask: Tensor, subjects: Tensor, targets: Tensor | None = None) -> Tensor:
+        """The loss; ``targets`` are unit features (F, D)."""
         features = self.network.features(faces)
         value: Tensor = self.loss(self.network.pooled(features, mask)[0], subjects)
         if targets is not None:
-            wanted, drawn = targets
-            squared = (unit(features) - wanted).square().sum(dim=1)
-            value = value + self.keep * (squared * drawn).sum() / drawn.sum().clamp_min(1)
+            value = value + self.keep * (unit(features) - targets).square().sum(dim=1).mean()
         for now, start in zip(self.network.backbone.parameters(), self._start, strict=False):
             value = value + 0.5 * self.anchor * (now - start.to(now.device)).square().sum()
         return value

@@ -98,23 +98,21 @@ class SetPictures:
 
 
 class Targets:
-    """What the features of faces are drawn to.
+    """What the features of faces are drawn to, whether the faces are clean or degraded.
 
     Args:
         faces: (n,) numbers in the store, rising.
         features: (n, D) of unit length.
         count: M, the faces in the store.
-        degraded: whether degraded faces are drawn too.
     """
 
-    def __init__(self, faces: Ints, features: Floats, count: int, *, degraded: bool) -> None:
-        self._faces, self._features, self._count, self._degraded = faces, features, count, degraded
+    def __init__(self, faces: Ints, features: Floats, count: int) -> None:
+        self._faces, self._features, self._count = faces, features, count
 
-    def of(self, batch: SetBatch) -> tuple[Tensor, Tensor]:
-        """For the real faces of a batch, in the order of the mask: targets (F, D), and (F,) bool, which are drawn."""
-        worse, face = np.divmod(batch.rows[batch.mask], self._count)
-        drawn = np.full(worse.shape, True) if self._degraded else worse == 0
-        return torch.from_numpy(self._features[np.searchsorted(self._faces, face)]), torch.from_numpy(drawn)
+    def of(self, batch: SetBatch) -> Tensor:
+        """(F, D) of the real faces of a batch, in the order of the mask."""
+        at = np.searchsorted(self._faces, batch.rows[batch.mask] % self._count)
+        return torch.from_numpy(self._features[at])
 
 
 def network_input(pictures: Pictures, backbone: Backbone, device: torch.device) -> Tensor:

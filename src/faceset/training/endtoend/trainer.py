@@ -161,7 +161,7 @@ def train_end_to_end(
                 Objective(network, loss, config.keep, config.anchor).to(team.device),
                 config,
                 sampler,
-                None if wanted is None else Targets(training.faces, wanted, len(store), degraded=config.keep_degraded),
+                None if wanted is None else Targets(training.faces, wanted, len(store)),
                 SetPictures(store, geometry, initial.size, config.augment, config.seed),
                 HeldOut(copies, config.validation_people, pool),
                 run,
@@ -234,7 +234,7 @@ class _Trainer(Loop):
         batch, pictures = self.batches.take(step)
         faces = network_input(pictures.numpy(), self._network.backbone, device)
         mask, subjects = (torch.from_numpy(x).to(device) for x in (batch.mask, batch.subjects))
-        wanted = None if self.targets is None else tuple(x.to(device) for x in self.targets.of(batch))
+        wanted = None if self.targets is None else self.targets.of(batch).to(device)
         value: Tensor = work(faces, mask, subjects, wanted)
         return value
 
