@@ -56,10 +56,7 @@ def resumable(folder: Path) -> Iterator[None]:
         if first_process():
             remark("interrupted; run the same command again, and it goes on where it was", quiet=False)
         raise typer.Exit(130) from None
-    except Exception as error:
-        # safetensors, which need not be installed, has an exception of its own for a full disk.
-        if not isinstance(error, OSError) and type(error).__name__ != "SafetensorError":
-            raise
+    except OSError as error:
         raise InputError(f"{folder} cannot be written ({error}); choose a place with room and rights") from error
 
 

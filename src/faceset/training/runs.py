@@ -38,14 +38,18 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def write_tensors(path: Path, tensors: Tensors, header: Mapping[str, Any]) -> None:
-    """Write tensors and a small JSON header atomically."""
+    """Write tensors and a small JSON header atomically.
+
+    Raises:
+        OSError: the disk is full, or refuses.
+    """
     temporary = path.with_name(f".{path.name}.tmp")
     plain = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
     try:
         save_file(plain, temporary, metadata={"faceset": json.dumps(header, sort_keys=True)})
-    except SafetensorError as error:  # a full disk, above all
+    except SafetensorError as error:  # what safetensors raises for a full disk
         temporary.unlink(missing_ok=True)
-        raise OSError(f"{path} cannot be written ({error})") from error
+        raise OSError(str(error)) from error
     temporary.replace(path)
 
 
