@@ -36,7 +36,7 @@ def plan(store: FaceStore) -> Epochs:
 @pytest.fixture(autouse=True)
 def _no_threads_left() -> Iterable[None]:
     yield
-    assert not [t for t in threading.enumerate() if t.name.startswith("faces")]
+    assert not [t for t in threading.enumerate() if t.name.startswith("faces_")]
 
 
 def same(a: Iterable[FaceBatch], b: Iterable[FaceBatch]) -> None:
