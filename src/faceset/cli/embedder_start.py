@@ -87,6 +87,7 @@ def check_run(run: Path, config: EmbedderConfig, teacher: Embedder | None) -> No
         InputError: naming what differs.
     """
     from faceset.training import runs
+    from faceset.training.loop import differences
 
     if not (run / runs.CHECKPOINT).exists():
         return
@@ -95,26 +96,12 @@ def check_run(run: Path, config: EmbedderConfig, teacher: Embedder | None) -> No
     if not isinstance(found.get("settings"), dict):
         raise ModelFileError(f"{run / runs.CONFIG} is damaged (no settings); name another folder, or delete {run}")
     before = {**found["settings"], "teacher": found.get("teacher")}
-    old, new = _flat(before), _flat(json.loads(json.dumps(now)))
-    keys = [key for key in sorted({*old, *new}) if key != "workers" and old.get(key) != new.get(key)]
-    if keys:
-        told = "; ".join(f"{key}: {_word(old.get(key))}, now {_word(new.get(key))}" for key in keys)
+    different = differences(before, json.loads(json.dumps(now)))
+    if different:
         raise InputError(
-            f"{run} holds a run with other settings ({told}); choose another folder, give the same settings, or delete "
-            "that one"
+            f"{run} holds a run with other settings ({'; '.join(different)}); choose another folder, give the same "
+            "settings, or delete that one"
         )
-
-
-def _flat(values: Mapping[str, Any], name: str = "") -> dict[str, Any]:
-    """Groups within groups as one: ``distil.weight``."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        found |= _flat(value, f"{name}{key}.") if isinstance(value, Mapping) else {f"{name}{key}": value}
-    return found
-
-
-def _word(value: object) -> str:
-    return "none" if value is None or value == "" else str(value)
 
 
 def _of_run(run: Path, given: Mapping[str, Any]) -> Start:

@@ -14,9 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from faceset.errors import InputError
-
-PRECISIONS = ("auto", "fp32", "bf16")
-COMPILE = ("auto", "on", "off")
+from faceset.training.config import COMPILE, PRECISIONS
 
 _T = TypeVar("_T", nn.Module, Tensor)
 
@@ -51,7 +49,7 @@ def choose(device: str = "") -> torch.device:
 
 
 def precision(device: torch.device, wanted: str = "auto") -> Literal["fp32", "bf16"]:
-    """The arithmetic that ``wanted``, one of :data:`PRECISIONS`, means on a device.
+    """The arithmetic that ``wanted``, one of ``PRECISIONS``, means on a device.
 
     ``auto`` is bf16 where the hardware multiplies it: CUDA from compute capability 8.0 on, CPUs with AVX512-BF16 or
     AMX. Elsewhere it is emulated and slower than float32.
@@ -72,7 +70,7 @@ def autocast(device: torch.device, wanted: str = "auto") -> AbstractContextManag
     Features that come out of it may be bf16: norms and losses are taken of their float32.
 
     Raises:
-        InputError: ``wanted`` is none of :data:`PRECISIONS`.
+        InputError: ``wanted`` is none of ``PRECISIONS``.
     """
     bf16 = precision(device, wanted) == "bf16"
     return torch.autocast(device.type, torch.bfloat16, enabled=bf16)
@@ -105,7 +103,7 @@ def compiled(module: nn.Module, mode: str = "auto") -> nn.Module:
 
     Args:
         module: on its device already.
-        mode: one of :data:`COMPILE`.
+        mode: one of ``COMPILE``.
 
     Raises:
         InputError: another mode.

@@ -130,7 +130,7 @@ class Loop(ABC):
         if (self.run / runs.CHECKPOINT).exists():
             found = runs.read_config(self.run, *runs.KINDS)
             for key in ("kind", *self._same):
-                different = _differences(found.get(key), self.description.get(key))
+                different = differences(found.get(key), self.description.get(key))
                 if different:
                     raise InputError(
                         f"{self.run} holds a run with other {key} ({'; '.join(different)}); choose another folder, or "
@@ -271,14 +271,18 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, A
     return [g for g in groups if g["params"]]
 
 
-def _differences(old: Any, new: Any, name: str = "") -> list[str]:
-    """What differs, each as ``seed: 0, now 1``; numbers of workers may differ."""
+def differences(old: Any, new: Any, name: str = "") -> list[str]:
+    """What differs, each as ``seed: 0, now 1``, groups as ``distil.weight``; numbers of workers may differ."""
     if old == new or name == "workers":
         return []
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         keys = sorted({*old, *new})
-        return [d for k in keys for d in _differences(old.get(k), new.get(k), f"{name}.{k}" if name else k)]
-    return [f"{name + ': ' if name else ''}{old}, now {new}"]
+        return [d for k in keys for d in differences(old.get(k), new.get(k), f"{name}.{k}" if name else k)]
+    return [f"{name + ': ' if name else ''}{_word(old)}, now {_word(new)}"]
+
+
+def _word(value: object) -> str:
+    return "none" if value is None or value == "" else str(value)
 
 
 def _board(run: Path, step: int) -> Any:

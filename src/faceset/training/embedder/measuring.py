@@ -87,6 +87,9 @@ class Measuring:
             as_taught: whether its features are to be like the targets; those of a whitened student are not.
         """
         features = embed(backbone, self._store, self._crop, self._held_out.rows, self._device, precision)
+        return self._figures(backbone, features, precision, as_taught)
+
+    def _figures(self, backbone: Backbone, features: Floats, precision: str, as_taught: bool) -> dict[str, float]:
         found = self._of(features)
         if as_taught and self._goal is not None and self._targets is not None:
             found["teacher"], found["teacher/centred"] = self._targets.alike(features, self._goal)
@@ -110,7 +113,7 @@ class Measuring:
             "threshold": value,
             "threshold_source": source,
             "score_is": self._score,
-            "figures": self.figures(backbone, as_taught=as_taught),
+            "figures": self._figures(backbone, features, "fp32", as_taught),
             "teacher": {} if self._known is None else self._of(self._known) | self._lfw_of_teacher(),
             "held_out_faces": int(self._held_out.rows.size),
         }

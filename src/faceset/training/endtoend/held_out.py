@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,7 +20,7 @@ from faceset.errors import InputError
 from faceset.feature_table import CLEAN
 from faceset.metrics import Rate, tar_at_far
 from faceset.training.backbones import Backbone
-from faceset.training.data import TrainData
+from faceset.training.data import TrainData, unit
 from faceset.training.endtoend.network import EndToEnd
 from faceset.training.endtoend.pictures import Pictures, Store, network_input
 from faceset.training.faces import AugmentConfig
@@ -124,11 +125,16 @@ class HeldOut:
         used = [c.sets.rows[c.sets.mask] for c in self.validation.conditions.values()]
         clean = self.validation.data.rows[~self.validation.data.degraded]
         self._clean, self._rows, self._pool = clean, np.unique(np.concatenate([clean, *used])), pool
-        first = copies.picture(0)
+        self._copies = copies
+
+    @functools.cached_property
+    def _kept(self) -> npt.NDArray[np.uint8]:
+        """The pictures of the rows; a finished run, and processes that measure nothing, never ask for them."""
         with tempfile.TemporaryFile() as file:  # gone with the map of it
-            self._kept = np.memmap(file, np.uint8, "w+", shape=(self._rows.size, *first.shape))
-        for i, picture in enumerate(pool.map(copies.picture, self._rows.tolist())):
-            self._kept[i] = picture
+            kept = np.memmap(file, np.uint8, "w+", shape=(self._rows.size, *self._copies.picture(0).shape))
+        for i, picture in enumerate(self._pool.map(self._copies.picture, self._rows.tolist())):
+            kept[i] = picture
+        return kept
 
     def look(self, network: EndToEnd, *, exact: bool = False) -> TrainData:
         """The rows of validation with features of the network's backbone; zeros where none are needed.
@@ -136,7 +142,8 @@ class HeldOut:
         Features are computed as in training, or in float32 where they are to be ``exact``.
         """
         cast = nullcontext if exact else network.cast
-        found = embedded(network.backbone, self._rows.size, lambda i: self._kept[i], self._pool, cast)
+        kept = self._kept  # made here, not by one of the threads, which would wait for the others
+        found = embedded(network.backbone, self._rows.size, lambda i: kept[i], self._pool, cast)
         features = np.zeros((len(self.validation.data.features), found.shape[1]), np.float32)
         features[self._rows] = found
         return dataclasses.replace(self.validation.data, features=features)
@@ -148,9 +155,8 @@ class HeldOut:
 
     def singles(self, data: TrainData) -> tuple[Rate, int, int]:
         """Two single faces as they are, all pairs: threshold and TAR at :data:`SINGLE_FAR`, and pairs of each kind."""
-        x = data.features[self._clean]
         trials = all_pairs(data.subject.codes[self._clean])
-        scores = trials.scores(x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12))
+        scores = trials.scores(unit(data.features[self._clean]))
         same, other = scores[trials.same], scores[~trials.same]
         return tar_at_far(same, other, SINGLE_FAR), same.size, other.size
 

@@ -76,9 +76,9 @@ class SetPictures:
     Args:
         store: as :class:`FaceRows`.
         geometry: of the crops.
+        size: (H, W) of a picture.
         config: how faces are varied; its share of degraded faces is not used, since the sets say which ones are.
         seed: of everything that is drawn.
-        workers: threads.
     """
 
     def __init__(self, store: Store, geometry: str, size: tuple[int, int], config: AugmentConfig, seed: int) -> None:

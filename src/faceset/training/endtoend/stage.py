@@ -18,7 +18,7 @@ from faceset.errors import ModelFileError
 from faceset.training import aggregators, losses, runs
 from faceset.training.aggregators.base import Aggregator
 from faceset.training.backbones import Backbone
-from faceset.training.data import Split, TrainData
+from faceset.training.data import Split, TrainData, unit
 from faceset.training.device import autocast
 from faceset.training.distributed import workers
 from faceset.training.endtoend.config import EndToEndConfig
@@ -138,8 +138,7 @@ def targets(
     if found is None:
         copies = Copies(store, geometry, backbone.size, faces, 0, config.augment)
         found = features(copies, backbone, run / f"targets-{start}.npy", start, config, device, told).features
-    units: Floats = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), np.float32(1e-12))
-    return units
+    return unit(found)
 
 
 def _clean(known: TrainData, store: Store, faces: Ints) -> Floats | None:

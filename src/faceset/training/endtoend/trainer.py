@@ -1,6 +1,6 @@
 """Trains a CNN and an aggregator together on pictures of face sets.
 
-Two stages, as in the NAN paper (section 2.3), where either may be left out: the aggregator alone on features of the CNN
+Two stages, where either may be left out: the aggregator alone on features of the CNN
 as it is, then both in one graph, the CNN at a lower rate. What a run keeps is never worse on the people held out than
 the end of the first stage, which is measured before the second one begins.
 """
