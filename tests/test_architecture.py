@@ -14,6 +14,7 @@ import faceset
 SOURCE = Path(faceset.__file__).parent
 ORDER = [
     "errors",
+    "lazy",
     "settings",
     "writing",
     "types",

@@ -9,9 +9,10 @@ The public names are resolved on first use: importing the package loads neither 
 
 from __future__ import annotations
 
-import importlib
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from faceset.lazy import exports
 
 __version__ = "0.1.0"
 
@@ -53,13 +54,4 @@ _HOMES = {
 __all__ = sorted([*_HOMES, "__version__"])
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'faceset' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"faceset.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__getattr__, __dir__ = exports(globals(), _HOMES)

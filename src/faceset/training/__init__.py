@@ -6,10 +6,9 @@ it is missing. Inference needs none of this: a trained aggregator is one ONNX fi
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from faceset.errors import MissingExtraError
+from faceset.lazy import exports
 
 if TYPE_CHECKING:
     from faceset.training.config import SetConfig as SetConfig
@@ -33,20 +32,4 @@ _HOMES = {
 __all__ = sorted(_HOMES)
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'faceset.training' has no attribute {name!r}")
-    try:
-        value = getattr(importlib.import_module(f"faceset.training.{_HOMES[name]}"), name)
-    except ModuleNotFoundError as error:
-        if error.name in ("torch", "safetensors", "onnxscript"):
-            raise MissingExtraError(
-                f"training needs {error.name}, which is not installed; install the extra: pip install 'faceset[train]'"
-            ) from error
-        raise
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__getattr__, __dir__ = exports(globals(), _HOMES, doing="training")

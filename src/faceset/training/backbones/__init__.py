@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from faceset.errors import InputError, MissingExtraError, ModelFileError
+from faceset.errors import InputError, ModelFileError
+from faceset.lazy import exports
 
 if TYPE_CHECKING:
     from faceset.training.backbones.base import Backbone as Backbone
@@ -120,20 +120,4 @@ def _network(name: str, options: Mapping[str, Any]) -> tuple[Any, dict[str, Any]
     return network, fixed
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'faceset.training.backbones' has no attribute {name!r}")
-    try:
-        value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    except ModuleNotFoundError as error:
-        if error.name in ("torch", "safetensors"):
-            raise MissingExtraError(
-                f"training needs {error.name}, which is not installed; install the extra: pip install 'faceset[train]'"
-            ) from error
-        raise
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__getattr__, __dir__ = exports(globals(), _HOMES, doing="training")

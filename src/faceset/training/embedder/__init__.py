@@ -5,8 +5,9 @@ Importing this package loads no torch but with the parts that need it.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from faceset.lazy import exports
 
 if TYPE_CHECKING:
     from faceset.training.embedder.config import DistilConfig as DistilConfig
@@ -26,13 +27,4 @@ _HOMES = {
 __all__ = sorted(_HOMES)
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'faceset.training.embedder' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"faceset.training.embedder.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__getattr__, __dir__ = exports(globals(), _HOMES, doing="training")

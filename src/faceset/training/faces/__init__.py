@@ -6,10 +6,9 @@ Importing this package loads nothing; only the loader needs torch.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from faceset.errors import MissingExtraError
+from faceset.lazy import exports
 
 if TYPE_CHECKING:
     from faceset.training.faces.augmentation import augment as augment
@@ -39,21 +38,4 @@ _HOMES = {
 __all__ = sorted(_HOMES)
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'faceset.training.faces' has no attribute {name!r}")
-    try:
-        value = getattr(importlib.import_module(f"faceset.training.faces.{_HOMES[name]}"), name)
-    except ModuleNotFoundError as error:
-        if error.name == "torch":
-            raise MissingExtraError(
-                "loading faces for training needs torch, which is not installed; install the extra: "
-                "pip install 'faceset[train]'"
-            ) from error
-        raise
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__getattr__, __dir__ = exports(globals(), _HOMES, doing="loading faces for training")
