@@ -44,3 +44,13 @@ def write(image: np.ndarray, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), image[..., ::-1])
     return path
+
+
+def six_people(root: Path, names: tuple[str, ...]) -> None:
+    """root/<name>/<k>.png, two pictures for each of six names: mirrored, and without colour, two stand for six."""
+    for i, name in enumerate(names):
+        portrait = (collins(), hopper())[i % 2]
+        for k in range(2):
+            picture = varied(portrait, 10 * i + k)[:, :: -1 if i // 2 == 1 else 1]
+            grey = np.repeat(picture.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
+            write(grey if i > 3 else picture, root / name / f"{k}.png")

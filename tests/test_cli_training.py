@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command import apart as run
 from command import here
-from portraits import collins, hopper, varied, write
+from portraits import six_people, write
 
 from faceset import features
 from faceset.aggregation.onnx_aggregator import OnnxAggregator
@@ -28,26 +29,11 @@ CONDITIONS = ["clean/4", "clean/12", "mixed/4", "mixed/12", "degraded/4", "degra
 TRAIN = ("--steps", "4", "--far", "0.2", "--device", "cpu")
 
 
-def run(*words: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run the command; its exit code is checked."""
-    done = subprocess.run(
-        [sys.executable, "-m", "faceset", *map(str, words)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == code, done.stderr + done.stdout
-    assert "Traceback" not in done.stderr
-    return done
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """root/<person>/<picture>, its table, a run and what was printed."""
     folder = tmp_path_factory.mktemp("training")
-    for i, name in enumerate(PEOPLE):
-        portrait = (collins(), hopper())[i % 2]
-        for k in range(2):  # mirrored, and without colour, they stand for six people
-            picture = varied(portrait, 10 * i + k)[:, :: -1 if i // 2 == 1 else 1]
-            grey = np.repeat(picture.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
-            write(grey if i > 3 else picture, folder / "root" / name / f"{k}.png")
+    six_people(folder / "root", PEOPLE)
     write(np.zeros((64, 64, 3), np.uint8), folder / "root" / "Ann" / "dark.png")
     said = run(
         "extract", folder / "root", "-o", folder / "f.parquet", "--degrade", 3, "--kinds", "noise,jpeg", "--json"

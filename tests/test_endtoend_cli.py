@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from portraits import collins, hopper, varied, write
+from command import apart as run
+from portraits import six_people
 
 from faceset import features
 from faceset.feature_table import FeatureRow, table_of
@@ -32,26 +31,11 @@ SETTINGS = {
 }
 
 
-def run(*words: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run the command; its exit code is checked."""
-    done = subprocess.run(
-        [sys.executable, "-m", "faceset", *map(str, words)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == code, done.stderr + done.stdout
-    assert "Traceback" not in done.stderr
-    return done
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """root/<person>/<picture>, settings, a run and what was printed."""
     folder = tmp_path_factory.mktemp("endtoend")
-    for i, name in enumerate(PEOPLE):
-        portrait = (collins(), hopper())[i % 2]
-        for k in range(2):  # mirrored, and without colour, they stand for six people
-            picture = varied(portrait, 10 * i + k)[:, :: -1 if i // 2 == 1 else 1]
-            grey = np.repeat(picture.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
-            write(grey if i > 3 else picture, folder / "root" / name / f"{k}.png")
+    six_people(folder / "root", PEOPLE)
     (folder / "root" / "Ann" / "broken.jpg").write_bytes(b"\\xff\\xd8\\xff not a picture")
     (folder / "s.json").write_text(json.dumps(SETTINGS))
     words = ("train", folder / "root", "-o", folder / "run", "--end-to-end", "--config", folder / "s.json")
