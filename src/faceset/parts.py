@@ -58,8 +58,7 @@ def assemble(
             f"the pack in {chosen.folder} is of embedder {chosen.model_id}, but the reader's is {model_id}"
         )
     if aggregator is None:
-        # What a pack does not bring is not taken from another one that happens to hold the same embedder.
-        aggregator = (chosen and of_pack(chosen)) or aggregation.default(model_id, imported=chosen is None)
+        aggregator = default_aggregator(chosen, model_id)
     elif isinstance(aggregator, str):
         aggregator = aggregation.get(aggregator, model_id=model_id)
     if not callable(aggregator) or not hasattr(aggregator, "name"):
@@ -96,3 +95,14 @@ def chosen_pack(pack: str | os.PathLike[str] | Pack | None, embedder: str | Embe
     if not isinstance(pack, str | os.PathLike):
         raise InputError(f"pack must be a folder or a Pack, but got {type(pack).__name__}")
     return open_pack(Path(pack))
+
+
+def default_aggregator(pack: Pack | None, model_id: str) -> Aggregator:
+    """What makes templates where nothing else is asked for: that of the pack in use, else the embedder's.
+
+    What a pack does not bring is not taken from an imported one that happens to hold the same embedder.
+
+    Raises:
+        ModelFileError: the aggregator is damaged.
+    """
+    return (pack and of_pack(pack)) or aggregation.default(model_id, imported=pack is None)

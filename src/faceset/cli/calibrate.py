@@ -72,9 +72,8 @@ def calibrate(
     """
     import faceset.features  # noqa: F401 - names the extra that is missing before any model is loaded
     from faceset import aggregation, calibration
-    from faceset.aggregation.packed import of_pack
     from faceset.calibration.lookup import check_rate
-    from faceset.parts import chosen_pack
+    from faceset.parts import chosen_pack, default_aggregator
 
     check_format(as_json, as_csv)
     fars = {*calibration.FARS, *(check_rate(v, "far") for v in far or ())}
@@ -92,7 +91,7 @@ def calibrate(
                 "extract them with the pack (--pack)"
             )
         if aggregator is None:
-            maker = (chosen and of_pack(chosen)) or aggregation.default(table.embedder)
+            maker = default_aggregator(chosen, table.embedder)
         else:
             maker = aggregation.get(aggregator, model_id=table.embedder)
         made = calibration.fit(
